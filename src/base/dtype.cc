@@ -1,0 +1,43 @@
+#include "base/dtype.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <string>
+#include <utility>
+
+namespace steadyflux {
+namespace {
+
+constexpr std::array<std::pair<DType, std::string_view>, 9> kNames = {{
+    {DType::kF32, "f32"},
+    {DType::kF16, "f16"},
+    {DType::kBF16, "bf16"},
+    {DType::kF64, "f64"},
+    {DType::kI8, "i8"},
+    {DType::kU8, "u8"},
+    {DType::kI32, "i32"},
+    {DType::kI64, "i64"},
+    {DType::kBool, "bool"},
+}};
+
+}  // namespace
+
+std::string_view dtype_name(DType dtype) {
+  for (const auto& [value, name] : kNames) {
+    if (value == dtype) return name;
+  }
+  return "?";
+}
+
+std::optional<DType> parse_dtype(std::string_view name) {
+  std::string lower(name);
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  for (const auto& [value, known] : kNames) {
+    if (known == lower) return value;
+  }
+  return std::nullopt;
+}
+
+}  // namespace steadyflux
