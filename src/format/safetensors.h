@@ -1,0 +1,83 @@
+// The safetensors container: 8 bytes of header length (little endian), a JSON header, then the tensors' bytes.
+//
+// Source: the format's specification in the README of the safetensors project. A file is accepted only when every byte
+// after the header belongs to exactly one tensor.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/dtype.h"
+#include "io/file.h"
+
+namespace steadyflux {
+
+struct TensorInfo {
+  std::string name;
+  DType dtype = DType::kF32;
+  std::vector<std::int64_t> shape;  // each >= 0; empty for a scalar
+  std::uint64_t offset = 0;         // of the first byte, from the start of the file
+  std::uint64_t num_bytes = 0;
+};
+
+struct SafetensorsHeader {
+  std::vector<TensorInfo> tensors;  // in the order of their bytes in the file
+  std::map<std::string, std::string> metadata;
+};
+
+// Reads and checks the header alone. Throws Error(kInvalidFile) on every breach of the format, saying how many bytes
+// are missing when the file is truncated; Error(kUnsupported) naming dtype and tensor for a dtype this build cannot
+// use.
+SafetensorsHeader read_safetensors_header(const ReadableFile& file);
+
+struct TensorSpec {
+  std::string name;
+  DType dtype = DType::kF32;
+  std::vector<std::int64_t> shape;
+};
+
+// Writes a file tensor by tensor without holding it. Thread rule: one thread at a time.
+class SafetensorsWriter {
+ public:
+  // Puts the header; the tensors' bytes follow in the order of `tensors`, aligned to their dtype when it runs from wide
+  // to narrow dtypes. Throws Error(kInvalidArgument) on a name twice or a size that overflows, and what AtomicFile
+  // throws.
+  SafetensorsWriter(const std::filesystem::path& path, std::vector<TensorSpec> tensors,
+                    const std::map<std::string, std::string>& metadata = {});
+
+  // Appends the next bytes of tensor `name`: all of them or a part. The tensors come in order, each complete before the
+  // next begins. Throws Error(kInternal) when the caller breaks this.
+  void write(std::string_view name, std::span<const std::byte> bytes);
+
+  // Makes the file visible. Error(kInternal) when bytes are missing.
+  void commit();
+
+ private:
+  void skip_complete();
+
+  struct Pending {
+    std::string name;
+    std::uint64_t remaining_bytes = 0;
+  };
+
+  std::vector<Pending> pending_;
+  std::size_t next_ = 0;
+  AtomicFile file_;
+};
+
+struct TensorBytes {
+  TensorSpec spec;
+  std::span<const std::byte> bytes;
+};
+
+// The whole file at once, for tensors that are in memory.
+void write_safetensors(const std::filesystem::path& path, std::span<const TensorBytes> tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+
+}  // namespace steadyflux

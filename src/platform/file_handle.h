@@ -1,0 +1,57 @@
+// An open file of the operating system: the few calls that io/ needs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+
+namespace steadyflux {
+
+// Owns one open file, or none after being moved from or closed. Thread rule: read_some and size_bytes may be called
+// from any thread; the rest from one at a time. Every Error is kIo and names the path unless said otherwise.
+class FileHandle {
+ public:
+  FileHandle() = default;
+
+  // Opens a regular file to read. Error(kNotFound) when it is absent; Error(kIo) when it is a directory, a device, or
+  // access is refused.
+  static FileHandle open_to_read(const std::filesystem::path& path);
+
+  // Creates a file that must not exist, to write. Returns an empty handle when it does exist.
+  static FileHandle create_new(const std::filesystem::path& path);
+
+  // Opens whatever is at `path`, a device for instance, to write.
+  static FileHandle open_to_write(const std::filesystem::path& path);
+
+  ~FileHandle();
+  FileHandle(FileHandle&& other) noexcept;
+  FileHandle& operator=(FileHandle&& other) noexcept;
+
+  bool is_open() const { return descriptor_ >= 0; }
+
+  std::uint64_t size_bytes(const std::filesystem::path& path) const;
+
+  // Reads between 1 and out.size() bytes at `offset`; 0 only at the end of the file (or when `out` is empty).
+  // `path` is for the error alone.
+  std::size_t read_some(std::uint64_t offset, std::span<std::byte> out, const std::filesystem::path& path) const;
+
+  // Appends all of `bytes`.
+  void write_all(std::span<const std::byte> bytes, const std::filesystem::path& path);
+
+  // Waits until the content is on the disk.
+  void sync(const std::filesystem::path& path);
+
+  // Closes it; an error of the system here can mean lost writes and is thrown.
+  void close(const std::filesystem::path& path);
+
+ private:
+  explicit FileHandle(int descriptor) : descriptor_(descriptor) {}
+
+  int descriptor_ = -1;
+};
+
+// Renames `from` to `to`, replacing it, and makes the change durable where the file system allows.
+void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to);
+
+}  // namespace steadyflux

@@ -1,0 +1,15 @@
+// Facts and settings of this process.
+#pragma once
+
+#include <filesystem>
+
+namespace steadyflux {
+
+// The directory of the running program. Throws Error(kIo) when the system does not tell.
+std::filesystem::path executable_dir();
+
+// Makes the heap predictable: one arena for all threads, and free memory given back to the system, so that the process
+// is not larger than what it uses. Call once, before threads are started.
+void limit_malloc_arenas();
+
+}  // namespace steadyflux
