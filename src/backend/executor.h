@@ -1,0 +1,28 @@
+// Where model code runs its operations: a backend and the arena that its activations and scratch come from.
+#pragma once
+
+#include "backend/arena.h"
+#include "backend/backend.h"
+
+namespace steadyflux {
+
+// Borrows both; cheap to copy. Thread rule: one thread.
+class Executor {
+ public:
+  Executor(Backend& backend, Arena& arena) : backend_(&backend), arena_(&arena) {}
+
+  Backend& backend() const { return *backend_; }
+  Arena& arena() const { return *arena_; }
+
+  // An uninitialised activation that lives until the enclosing ArenaScope ends.
+  Tensor allocate(DType dtype, const Shape& shape) const { return arena_->allocate(dtype, shape); }
+
+  // Checks op against its contract and computes it, with scratch from the arena.
+  void run(const ops::Op& op) const;
+
+ private:
+  Backend* backend_;
+  Arena* arena_;
+};
+
+}  // namespace steadyflux

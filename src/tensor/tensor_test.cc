@@ -1,0 +1,43 @@
+#include "tensor/tensor.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "base/error.h"
+
+namespace steadyflux {
+namespace {
+
+TEST(Tensor, SlicesShareMemoryAndKeepTheRowStride) {
+  std::vector<float> storage(4 * 6);
+  const Tensor whole(reinterpret_cast<std::byte*>(storage.data()), DType::kF32, {4, 6});
+  const Tensor part = whole.rows(1, 2).cols(2, 3);
+  EXPECT_EQ(part.shape, (Shape{2, 3}));
+  EXPECT_EQ(part.row_stride(), 6);
+  EXPECT_EQ(part.as<float>(), storage.data() + 6 + 2);
+  EXPECT_FALSE(part.is_contiguous());
+  EXPECT_TRUE(whole.rows(1, 2).is_contiguous());
+}
+
+TEST(Tensor, SplitsHeadsOfAStridedView) {
+  std::vector<float> storage(4 * 12);
+  const Tensor qkv(reinterpret_cast<std::byte*>(storage.data()), DType::kF32, {4, 12});
+  const Tensor k = qkv.cols(4, 4).split_heads(2);
+  EXPECT_EQ(k.shape, (Shape{4, 2, 2}));
+  EXPECT_EQ(k.strides[0], 12);
+  EXPECT_EQ(k.strides[1], 2);
+}
+
+TEST(Tensor, RefusesImpossibleViews) {
+  std::vector<float> storage(24);
+  const Tensor tensor(reinterpret_cast<std::byte*>(storage.data()), DType::kF32, {4, 6});
+  EXPECT_THROW(tensor.rows(3, 2), Error);
+  EXPECT_THROW(tensor.cols(-1, 2), Error);
+  EXPECT_THROW(tensor.reshaped({5, 5}), Error);
+  EXPECT_THROW(tensor.cols(0, 3).reshaped({12}), Error);
+  EXPECT_THROW(tensor.split_heads(4), Error);
+}
+
+}  // namespace
+}  // namespace steadyflux
