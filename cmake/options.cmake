@@ -1,6 +1,6 @@
 # Compile and link options shared by every target, carried by the interface target sf_options.
 add_library(sf_options INTERFACE)
-target_include_directories(sf_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_include_directories(sf_options INTERFACE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
 target_compile_options(sf_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast -Wnon-virtual-dtor
   -Woverloaded-virtual -Wnull-dereference -Wundef -Werror -fno-math-errno -ffp-contract=off)

@@ -1,0 +1,161 @@
+// Steadyflux: FLUX.1 text-to-image generation inside a known amount of memory.
+//
+//   steadyflux::Engine engine = steadyflux::Engine::open({.model = "spark"});
+//   steadyflux::Result result = engine.generate({.prompts = {"a red circle on a blue ground"}});
+//   // result.images[0].rgb: width * height * 3 bytes
+//
+// Failures are steadyflux::Error (error.h). Expected answers are values: a cancelled run is a Result.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "steadyflux/error.h"
+
+namespace steadyflux {
+
+// Element type of activations. Residual streams, latents and all sums are f32 in either.
+enum class ModelDType { kAuto, kF32, kBF16 };  // kAuto: bf16 if the checkpoint's transformer is, otherwise f32
+
+// Element type in which the initial noise is drawn.
+enum class NoiseDType { kAuto, kF32, kBF16 };  // kAuto: the model's dtype, as the reference pipeline does
+
+struct EngineOptions {
+  std::string model = "spark";  // a directory in the diffusers layout, "spark", or the ID of a locally cached model
+  int threads = 0;              // worker threads; 0: one per processor
+  ModelDType dtype = ModelDType::kAuto;
+  bool reference_backend = false;  // compute with the naive f32 oracle: for tests, very slow
+};
+
+// What to make. An absent optional takes the model's default.
+struct Request {
+  std::vector<std::string> prompts;       // one or more; each gives `count` images
+  std::optional<std::string> prompt_2;    // for the T5 encoder, instead of the prompt
+  std::optional<std::string> negative;    // needs true_cfg > 1
+  double true_cfg = 1;                    // classifier-free guidance by a second pass; 1: off; needs negative
+  std::optional<int> width;               // pixels, a multiple of 16
+  std::optional<int> height;              // pixels, a multiple of 16
+  std::optional<int> steps;               // denoising steps, 1 or more
+  std::vector<double> sigmas;             // own noise levels in (0, 1], decreasing; sets the number of steps
+  std::optional<double> guidance;         // distilled guidance; an error for models without it
+  std::optional<std::uint64_t> seed;      // image i of a prompt has seed + i; absent: random, see Image::seed
+  int count = 1;                          // images per prompt
+  std::optional<int> max_sequence_length; // tokens of the T5 prompt, padded to exactly this many
+  NoiseDType noise = NoiseDType::kAuto;
+  std::filesystem::path latents;          // starting latents, "latents" [images, tokens, channels] f32, packed
+  std::filesystem::path embeds;           // prompt embeddings from encode(); prompts must be empty then
+  bool keep_latents = false;              // give the final packed latents in the Result
+};
+
+// One phase of a plan or of a run. Bytes are what the process holds at the phase's peak.
+struct PhaseReport {
+  std::string name;                     // "encode", "modulate", "denoise", "decode"
+  std::uint64_t weights_bytes = 0;      // planned: weights in memory
+  std::uint64_t activations_bytes = 0;  // planned: activations, and what passes from phase to phase
+  std::uint64_t scratch_bytes = 0;      // planned: working memory of single operations
+  std::uint64_t overhead_bytes = 0;     // planned: the program itself
+  std::uint64_t planned_peak_bytes = 0; // planned: sum of the above
+  std::uint64_t read_bytes = 0;         // planned: from disk
+  double flops = 0;                     // planned
+  std::uint64_t actual_peak_bytes = 0;  // measured process bytes; 0 in a plan
+  double seconds = 0;                   // measured; 0 in a plan
+  std::uint64_t major_faults = 0;       // measured
+  std::uint64_t swap_in_bytes = 0;      // measured, of the whole machine
+  std::uint64_t swap_out_bytes = 0;     // measured, of the whole machine
+};
+
+struct Plan {
+  std::vector<PhaseReport> phases;
+  std::uint64_t peak_bytes = 0;
+  int width = 0;
+  int height = 0;
+  int steps = 0;
+
+  std::string to_table() const;  // for people
+  std::string to_json() const;
+};
+
+struct Image {
+  int width = 0;
+  int height = 0;
+  std::vector<std::uint8_t> rgb;  // [height, width, 3]
+  std::string prompt;
+  std::uint64_t seed = 0;
+  std::string parameters;         // one text for image files, in the form other tools read back
+  std::vector<float> latents;     // [tokens, channels] packed, if Request::keep_latents
+};
+
+struct StepTime {
+  int step = 0;
+  double seconds = 0;
+};
+
+struct Result {
+  bool cancelled = false;
+  std::vector<Image> images;  // prompt by prompt, seed by seed; those finished, when cancelled
+  std::vector<PhaseReport> phases;
+  std::vector<StepTime> steps;
+  std::vector<std::string> warnings;  // truncated prompts and the like
+  std::string to_json() const;        // the report: everything but pixels and latents
+};
+
+// Prompt embeddings of one prompt (and its negative), as the model consumes them.
+struct Embeddings {
+  int tokens = 0;
+  int width = 0;
+  int pooled_width = 0;
+  std::vector<float> prompt_embeds;            // [tokens, width]
+  std::vector<float> pooled_prompt_embeds;     // [pooled_width]
+  std::vector<float> negative_prompt_embeds;   // the same, or empty
+  std::vector<float> negative_pooled_prompt_embeds;
+  std::vector<std::string> warnings;
+
+  // safetensors with prompt_embeds [1, tokens, width] and pooled_prompt_embeds [1, pooled_width] (negative_… too).
+  void save(const std::filesystem::path& path) const;
+};
+
+// Called by the thread that runs the request, between pieces of work.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  virtual void on_plan(const Plan&) {}
+  virtual void on_phase(std::string_view /*phase*/) {}
+  // After step `step` (1 … steps). `process_bytes` is what the process holds now.
+  virtual void on_step(int /*step*/, int /*steps*/, double /*seconds*/, std::uint64_t /*process_bytes*/) {}
+  // An image is ready; it is also in the Result.
+  virtual void on_image(const Image&, int /*index*/, int /*total*/) {}
+  virtual void on_warning(std::string_view) {}
+  // Asked between groups of work; true ends the run within one step.
+  virtual bool cancelled() { return false; }
+};
+
+// A model opened for generation. Holds configurations, file handles and threads, but no weights between calls.
+// Thread rule: one call at a time.
+class Engine {
+ public:
+  // Reads configurations and weight headers. Throws Error when the model is incomplete or not what it claims to be.
+  static Engine open(const EngineOptions& options);
+  ~Engine();
+  Engine(Engine&&) noexcept;
+  Engine& operator=(Engine&&) noexcept;
+
+  // What the request would hold, read and compute; reads no weight.
+  Plan plan(const Request& request);
+  Embeddings encode(const Request& request);
+  Result generate(const Request& request, Observer* observer = nullptr);
+
+ private:
+  class Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// "0.1.0"
+std::string_view version();
+
+}  // namespace steadyflux

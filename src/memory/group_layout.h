@@ -1,0 +1,48 @@
+// Where the weights of each group come from and where they go: the join of a model's groups with its files.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "format/weight_index.h"
+#include "memory/lease.h"
+
+namespace steadyflux {
+
+// One weight: its extent in a file and its place in the group's memory.
+struct PlacedWeight {
+  std::string name;
+  DType dtype = DType::kF32;
+  Shape shape;
+  std::uint32_t file = 0;  // into WeightIndex::files()
+  std::uint64_t file_offset = 0;
+  std::size_t num_bytes = 0;
+  std::size_t offset = 0;  // from the start of the group's memory, aligned to Arena::kAlignment
+};
+
+struct GroupLayout {
+  std::string name;
+  std::vector<PlacedWeight> weights;  // in the order of the GroupSpec
+  std::size_t num_bytes = 0;          // memory of the group, a multiple of Arena::kAlignment
+};
+
+// Lays out every group. Throws Error: kNotFound when a weight is absent, kInvalidFile when its shape is not what the
+// model's configuration asks for, kUnsupported when its dtype is none that operations take as a weight.
+std::vector<GroupLayout> place_groups(const WeightIndex& index, std::span<const GroupSpec> groups);
+
+// Throws Error(kInvalidFile) naming the tensors of `index` that are in none of `groups` and not in `ignored`: a
+// checkpoint with something unknown in it (scales of a quantised type, an adapter) would give a wrong picture.
+void check_all_known(const WeightIndex& index, std::span<const GroupSpec> groups,
+                     std::span<const std::string_view> ignored = {});
+
+// Memory of all groups together.
+std::size_t total_bytes(std::span<const GroupLayout> layouts);
+
+// The tensors of a group whose memory begins at `memory`, in order.
+std::vector<Tensor> bind_group(const GroupLayout& layout, std::byte* memory);
+
+}  // namespace steadyflux
