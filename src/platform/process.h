@@ -8,6 +8,9 @@ namespace steadyflux {
 // The directory of the running program. Throws Error(kIo) when the system does not tell.
 std::filesystem::path executable_dir();
 
+// The number by which the system knows this process.
+long process_id();
+
 // Makes the heap predictable: one arena for all threads, and free memory given back to the system, so that the process
 // is not larger than what it uses. Call once, before threads are started.
 void limit_malloc_arenas();

@@ -1,0 +1,28 @@
+#include <malloc.h>
+#include <unistd.h>
+
+#include <system_error>
+
+#include "base/error.h"
+#include "platform/process.h"
+
+namespace steadyflux {
+
+std::filesystem::path executable_dir() {
+  std::error_code error;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) fail(ErrorCode::kIo, "cannot find the running program's directory: ", error.message());
+  return program.parent_path();
+}
+
+long process_id() { return ::getpid(); }
+
+void limit_malloc_arenas() {
+  // Setting any of the three thresholds also stops glibc from adjusting them as the program runs.
+  constexpr int kThresholdBytes = 256 * 1024;
+  ::mallopt(M_ARENA_MAX, 1);
+  ::mallopt(M_MMAP_THRESHOLD, kThresholdBytes);
+  ::mallopt(M_TRIM_THRESHOLD, kThresholdBytes);
+}
+
+}  // namespace steadyflux
