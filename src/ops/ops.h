@@ -1,7 +1,8 @@
 // The operation list: everything a backend can be asked to compute.
 //
 // Each operation is a plain struct of tensors and scalars; `Op` is any one of them. Rules for all of them:
-//  * Tensors are views with a contiguous last dimension; the first dimension of rank-2 and rank-3 tensors may be strided.
+//  * Tensors are views with a contiguous last dimension; only the first dimension of rank-2 and rank-3 tensors may be
+//    strided, its rows not overlapping.
 //  * Activations are f32 or bf16, chosen tensor by tensor; arithmetic inside an operation is f32 (or better), and each
 //    output element is rounded once, when it is stored.
 //  * Weights (weight, bias, scale, shift, gate, table) are f32, f16 or bf16.
@@ -28,8 +29,8 @@ enum class Activation : std::uint8_t {
 
 // A linear layer's parameters: y = x weight^T + bias.
 struct Linear {
-  Tensor weight;  // [out_features, in_features]
-  Tensor bias;    // [out_features], optional
+  Tensor weight;     // [out_features, in_features]
+  Tensor bias = {};  // [out_features], optional
 };
 
 // One of the layers that share an input, and what becomes of its result r = x weight^T + bias:
@@ -39,7 +40,7 @@ struct LinearPart {
   Linear linear;
   Tensor out;  // [rows, out_features]
   Activation activation = Activation::kNone;
-  Tensor gate;  // [out_features], optional; only with accumulate
+  Tensor gate = {};  // [out_features], optional; only with accumulate
   bool accumulate = false;
 };
 
@@ -71,19 +72,19 @@ struct RmsNorm {
 // In place, per row and head: x = rope(rms_norm(x) * weight). The rotation turns each interleaved pair
 // (x[2k], x[2k+1]) by the angle whose cosine and sine are pe[row, 2k] and pe[row, 2k+1].
 struct QkNormRope {
-  Tensor x;       // [rows, heads, head_dim]
-  Tensor weight;  // [head_dim]
-  Tensor pe;      // [rows, head_dim] f32, optional (no rotation)
+  Tensor x;        // [rows, heads, head_dim]
+  Tensor weight;   // [head_dim]
+  Tensor pe = {};  // [rows, head_dim] f32, optional (no rotation)
   float eps = 1e-6f;
 };
 
 // out[i, h] = sum_j softmax_j(scale * q[i, h] . k[j, h] + bias(h, i, j)) v[j, h], softmax in f32, never holding the
 // whole score matrix. bias(h, i, j) = relative_bias[h, j - i + q_rows - 1]. Causal: only j <= i.
 struct Attention {
-  Tensor q;              // [q_rows, heads, head_dim]
-  Tensor k;              // [kv_rows, heads, head_dim]
-  Tensor v;              // [kv_rows, heads, head_dim]
-  Tensor relative_bias;  // [heads, q_rows + kv_rows - 1] f32, optional
+  Tensor q;                   // [q_rows, heads, head_dim]
+  Tensor k;                   // [kv_rows, heads, head_dim]
+  Tensor v;                   // [kv_rows, heads, head_dim]
+  Tensor relative_bias = {};  // [heads, q_rows + kv_rows - 1] f32, optional
   float scale = 1;
   bool causal = false;
   Tensor out;  // [q_rows, heads, head_dim]
@@ -112,9 +113,9 @@ struct GroupNormApply {
 // nearest neighbour. out_height = (upsample * height + pad_top + pad_bottom - kernel) / stride + 1, likewise width.
 // accumulate: out += result (a residual connection), otherwise out = result.
 struct Conv2d {
-  Tensor x;       // [height, width, in_channels], contiguous
-  Tensor weight;  // [out_channels, in_channels, kernel, kernel]
-  Tensor bias;    // [out_channels], optional
+  Tensor x;          // [height, width, in_channels], contiguous
+  Tensor weight;     // [out_channels, in_channels, kernel, kernel]
+  Tensor bias = {};  // [out_channels], optional
   std::int64_t stride = 1;
   std::int64_t upsample = 1;
   std::int64_t pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
@@ -124,10 +125,10 @@ struct Conv2d {
 
 // out[i] = table[ids[i]] (+ positions[i]).
 struct EmbedRows {
-  Tensor table;      // [vocabulary, width]
-  Tensor ids;        // [rows] i32, each in [0, vocabulary)
-  Tensor positions;  // [at least rows, width], optional
-  Tensor out;        // [rows, width]
+  Tensor table;           // [vocabulary, width]
+  Tensor ids;             // [rows] i32, each in [0, vocabulary)
+  Tensor positions = {};  // [at least rows, width], optional
+  Tensor out;             // [rows, width]
 };
 
 // out = act(gate) * up, elementwise. `out` may be gate or up (in place).
@@ -141,8 +142,8 @@ struct Glu {
 // out = act(a + b), elementwise; b is optional and may be one row [1, width] added to every row. `out` may be a or b.
 // With b absent and no activation this is a cast or a strided copy.
 struct Add {
-  Tensor a;  // [rows, width]
-  Tensor b;  // [rows, width] or [1, width], optional
+  Tensor a;       // [rows, width]
+  Tensor b = {};  // [rows, width] or [1, width], optional
   Activation activation = Activation::kNone;
   Tensor out;  // [rows, width]
 };
