@@ -1,7 +1,6 @@
 // A file whose content is in memory, for tests and fuzzers.
 #pragma once
 
-#include <cstring>
 #include <string>
 #include <utility>
 
