@@ -97,7 +97,7 @@ CASES = [
     Case(
         "guided_cfg_sharded",
         Transformer(heads=3, head_dim=12, axes=(4, 2, 6), double=2, single=2, guidance=True),
-        Vae(channels=(4, 8, 12), layers=1, groups=4, latent_channels=4),
+        Vae(channels=(4, 8, 12), layers=1, groups=2, latent_channels=4),
         Clip(width=24, heads=3, length=20),
         T5(width=20, heads=3, d_kv=8),
         Scheduler(dynamic=True),
@@ -109,7 +109,7 @@ CASES = [
     Case(
         "bf16_weights",
         Transformer(heads=2, head_dim=24, axes=(8, 8, 8), double=1, single=1, guidance=False),
-        Vae(channels=(8, 8, 16, 16), layers=1, groups=8, latent_channels=8),
+        Vae(channels=(8, 8, 16, 16), layers=1, groups=4, latent_channels=8),
         Clip(width=32, heads=2, length=77),
         T5(width=32, heads=2, d_kv=16, buckets=16, max_distance=40, charsmap="none"),
         Scheduler(dynamic=False, shift=1.0),
@@ -143,14 +143,14 @@ CASES = [
     Case(
         "wide_heads",
         Transformer(heads=2, head_dim=64, axes=(8, 28, 28), double=3, single=3),
-        Vae(channels=(16, 16, 32, 32), layers=2, groups=16, latent_channels=16),
+        Vae(channels=(16, 16, 32, 32), layers=2, groups=8, latent_channels=16),
         t5=T5(width=64, heads=4, d_kv=16, mlp=100, layers=4, charsmap="nmt_nfkc"),
         request=Request(prompt="Ｆｕｌｌ width, ½ cup & ﬁne ①", width=112, height=64, steps=5, max_sequence_length=64, seed=1),
     ),
     Case(
         "head_dim_128",
         Transformer(heads=1, head_dim=128, axes=(16, 56, 56), double=1, single=1, write_axes=False),
-        Vae(channels=(16, 32, 32, 32), layers=1, groups=8, latent_channels=16),
+        Vae(channels=(16, 32, 32, 32), layers=1, groups=4, latent_channels=16),
         request=Request(width=80, height=144, steps=2, max_sequence_length=40, seed=3),
     ),
     Case(
@@ -175,7 +175,7 @@ CASES = [
     Case(
         "cfg_without_guidance",
         Transformer(heads=3, head_dim=32, axes=(8, 12, 12), double=2, single=2, guidance=False),
-        Vae(channels=(8, 16, 24, 32), layers=1, groups=8, latent_channels=8, quant_conv=True),
+        Vae(channels=(8, 16, 24, 32), layers=1, groups=4, latent_channels=8, quant_conv=True),
         request=Request(prompt="white birds", prompt_2="cold river", negative="", negative_2="old bridge", true_cfg=4.0,
                         width=64, height=48, steps=4, max_sequence_length=20, seed=9),
     ),
@@ -194,13 +194,13 @@ CASES = [
     Case(
         "many_steps_wide_image",
         Transformer(heads=1, head_dim=48, axes=(16, 16, 16), double=1, single=1),
-        Vae(channels=(8, 16), layers=2, groups=8, latent_channels=16),
+        Vae(channels=(8, 16), layers=2, groups=4, latent_channels=16),
         request=Request(prompt="🦊 fox \u200b and e\u0301", width=128, height=8, steps=28, max_sequence_length=12, seed=6),
     ),
     Case(
         "bf16_guided",
         Transformer(heads=3, head_dim=40, axes=(8, 16, 16), double=2, single=3),
-        Vae(channels=(8, 16, 16), layers=1, groups=8, latent_channels=8),
+        Vae(channels=(8, 16, 16), layers=1, groups=4, latent_channels=8),
         request=Request(prompt="seven birds", negative="river", true_cfg=1.7, width=48, height=32, steps=5, seed=8),
         weights="bf16",
         shard_sizes={"transformer": "200KB"},

@@ -1,4 +1,4 @@
-"""Writes schedule.txt, timestep.txt and euler.txt of src/sampling/testdata/ from diffusers.
+"""Writes schedule.txt, timestep.txt, euler.txt and noise_stream.txt of src/sampling/testdata/ from diffusers and torch.
 
 Wide sweeps are kept as CRC-32 values over the bytes of the float32 results, in the order the lines say.
 Run in the environment of requirements.txt.
@@ -115,12 +115,29 @@ def write_euler(out):
         print(num_steps, true_cfg, *(f"{crc:08x}" for crc in crcs), file=out)
 
 
+def write_noise_stream(out):
+    print("# seed crc(draws of sizes 1 to 40 from one generator, f32 for odd sizes, bf16 for even)", file=out)
+    for seed in (0, 1, 42, 2**32 - 1, 2**63 + 5):
+        source = torch.Generator("cpu").manual_seed(seed)
+        crc = 0
+        for size in range(1, 41):
+            draw = torch.randn(size, generator=source, dtype=torch.float32 if size % 2 else torch.bfloat16)
+            crc = zlib.crc32(draw.view(torch.uint8).numpy().tobytes(), crc)
+        print(seed, f"{crc:08x}", file=out)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("src/sampling/testdata"))
     args = parser.parse_args()
     versions = f"# diffusers {diffusers.__version__}, torch {torch.__version__}; tools/reference/sampling_goldens.py"
-    for name, write in (("schedule", write_schedules), ("timestep", write_timesteps), ("euler", write_euler)):
+    files = {
+        "schedule": write_schedules,
+        "timestep": write_timesteps,
+        "euler": write_euler,
+        "noise_stream": write_noise_stream,
+    }
+    for name, write in files.items():
         with open(args.out / f"{name}.txt", "w") as out:
             print(versions, file=out)
             write(out)
