@@ -1,0 +1,83 @@
+#include "backend/measure/measure_backend.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/checked.h"
+#include "base/error.h"
+
+namespace steadyflux {
+namespace {
+
+class MadeUpRegion final : public Region {
+ public:
+  MadeUpRegion(std::uintptr_t address, std::size_t bytes) : address_(address), bytes_(bytes) {}
+  std::byte* data() const override { return reinterpret_cast<std::byte*>(address_); }
+  std::size_t size_bytes() const override { return bytes_; }
+
+ private:
+  std::uintptr_t address_;
+  std::size_t bytes_;
+};
+
+void add_to(ops::Cost& sum, const ops::Cost& cost) {
+  sum.flops += cost.flops;
+  sum.bytes += cost.bytes;
+}
+
+void add_op(std::vector<OpTotal>& totals, std::string_view name, const ops::Cost& cost) {
+  auto found = std::find_if(totals.begin(), totals.end(), [&](const OpTotal& each) { return each.name == name; });
+  if (found == totals.end()) found = totals.insert(totals.end(), OpTotal{.name = name, .count = 0, .cost = {}});
+  ++found->count;
+  add_to(found->cost, cost);
+}
+
+bool same_shape(const GemmTotal& a, const GemmTotal& b) {
+  return a.rows == b.rows && a.out_features == b.out_features && a.in_features == b.in_features && a.x == b.x &&
+         a.weight == b.weight && a.out == b.out;
+}
+
+void add_gemms(std::vector<GemmTotal>& totals, const ops::LinearMany& op) {
+  for (const ops::LinearPart& part : op.parts) {
+    const GemmTotal gemm = {.rows = op.x.dim(0),
+                            .out_features = part.out.dim(1),
+                            .in_features = op.x.dim(1),
+                            .x = op.x.dtype,
+                            .weight = part.linear.weight.dtype,
+                            .out = part.out.dtype};
+    auto found =
+        std::find_if(totals.begin(), totals.end(), [&](const GemmTotal& each) { return same_shape(each, gemm); });
+    if (found == totals.end()) found = totals.insert(totals.end(), gemm);
+    ++found->count;
+  }
+}
+
+}  // namespace
+
+Trace MeasureBackend::take_trace() { return std::exchange(trace_, {}); }
+
+void MeasureBackend::run(const ops::Op& op, std::span<std::byte>) {
+  const ops::Cost cost = ops::cost(op);
+  add_op(trace_.ops, ops::op_name(op), cost);
+  if (const auto* linear = std::get_if<ops::LinearMany>(&op)) add_gemms(trace_.gemms, *linear);
+  add_to(trace_.total, cost);
+}
+
+std::unique_ptr<Region> MeasureBackend::reserve(std::size_t bytes) {
+  const std::uintptr_t address = next_address_;
+  next_address_ += align_up(bytes + 1, Arena::kAlignment);
+  return std::make_unique<MadeUpRegion>(address, bytes);
+}
+
+void MeasureBackend::upload(std::span<const std::byte> host, const Tensor& tensor) {
+  ensure(tensor.is_contiguous() && tensor.num_bytes() == host.size(), "a copy of ", host.size(),
+         " bytes to a tensor of ", tensor.num_bytes());
+}
+
+void MeasureBackend::download(const Tensor& tensor, std::span<std::byte> host) {
+  ensure(tensor.is_contiguous() && tensor.num_bytes() == host.size(), "a copy of ", host.size(),
+         " bytes from a tensor of ", tensor.num_bytes());
+  std::fill(host.begin(), host.end(), std::byte{0});
+}
+
+}  // namespace steadyflux
