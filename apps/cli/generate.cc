@@ -1,0 +1,96 @@
+// steadyflux generate: prompts to PNG files.
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "commands.h"
+#include "format/safetensors.h"
+#include "io/file.h"
+#include "io/png.h"
+#include "output_pattern.h"
+#include "progress.h"
+#include "request_flags.h"
+
+namespace steadyflux::cli {
+namespace {
+
+struct GenerateFlags {
+  RequestFlags request;
+  std::string out = "image-%s.png";
+  std::filesystem::path latents_out;
+  std::filesystem::path report;
+  bool quiet = false;
+};
+
+// Writes each picture as soon as it is decoded.
+class PictureWriter final : public Progress {
+ public:
+  PictureWriter(const OutputPattern& pattern, bool quiet) : Progress(quiet), pattern_(pattern) {}
+
+  void on_image(const Image& image, int index, int) override {
+    const std::filesystem::path path = pattern_.path(index, image.seed);
+    const PngText text{"parameters", image.parameters};
+    write_png(path, RgbView(image.width, image.height, image.rgb), {&text, 1});
+    finish_line();
+    std::cout << path.string() << std::endl;
+  }
+
+ private:
+  const OutputPattern& pattern_;
+};
+
+void write_latents(const std::filesystem::path& path, const std::vector<Image>& images) {
+  std::vector<float> all;
+  for (const Image& image : images) all.insert(all.end(), image.latents.begin(), image.latents.end());
+  const auto num_images = static_cast<std::int64_t>(images.size());
+  const std::int64_t tokens = static_cast<std::int64_t>(images[0].width / 16) * (images[0].height / 16);
+  const auto channels = static_cast<std::int64_t>(images[0].latents.size()) / tokens;
+  const TensorBytes tensor{{"latents", DType::kF32, {num_images, tokens, channels}}, std::as_bytes(std::span(all))};
+  write_safetensors(path, {&tensor, 1});
+}
+
+void write_report(const std::filesystem::path& path, const Result& result) {
+  AtomicFile file(path);
+  file.write(result.to_json());
+  file.commit();
+}
+
+int generate(const GenerateFlags& flags) {
+  Request request = flags.request.request();
+  request.keep_latents = !flags.latents_out.empty();
+  const bool several_prompts = request.prompts.size() > 1;
+  const OutputPattern pattern(flags.out, several_prompts || request.count > 1, !several_prompts);
+  pattern.check_writable();
+  Engine engine = Engine::open(flags.request.engine_options());
+  PictureWriter writer(pattern, flags.quiet);
+  const Result result = engine.generate(request, &writer);
+  writer.finish_line();
+  if (!flags.report.empty()) write_report(flags.report, result);
+  if (result.cancelled) {
+    std::cerr << "interrupted\n";
+    return kInterrupted;
+  }
+  if (!flags.latents_out.empty()) write_latents(flags.latents_out, result.images);
+  return kDone;
+}
+
+}  // namespace
+
+Command add_generate(CLI::App& program) {
+  auto flags = std::make_shared<GenerateFlags>();
+  CLI::App& app = *program.add_subcommand("generate", "Make pictures from prompts");
+  flags->request.add_model_flags(app);
+  flags->request.add_prompt_flags(app);
+  flags->request.add_image_flags(app);
+  app.add_option("--out", flags->out, "PNG file; %s is replaced by the seed, %i by the picture's number")
+      ->capture_default_str();
+  app.add_option("--latents-out", flags->latents_out, "Write the final packed latents to this safetensors file");
+  app.add_option("--report", flags->report, "Write times, planned and actual memory to this JSON file");
+  app.add_flag("--quiet", flags->quiet, "No progress on stderr");
+  return [flags] { return generate(*flags); };
+}
+
+}  // namespace steadyflux::cli

@@ -1,0 +1,59 @@
+// The command `steadyflux`.
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <iostream>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "commands.h"
+#include "platform/process.h"
+#include "steadyflux/steadyflux.h"
+
+namespace {
+
+using steadyflux::Error;
+using steadyflux::ErrorCode;
+using namespace steadyflux::cli;
+
+int run(int argc, char** argv) {
+  CLI::App program("FLUX.1 text-to-image generation inside a known amount of memory", "steadyflux");
+  program.set_version_flag("--version", std::string(steadyflux::version()));
+  program.require_subcommand(1);
+
+  std::vector<std::pair<std::string, Command>> commands;
+  commands.emplace_back("generate", add_generate(program));
+  commands.emplace_back("encode", add_encode(program));
+  commands.emplace_back("plan", add_plan(program));
+  commands.emplace_back("inspect", add_inspect(program));
+  commands.emplace_back("bench", add_bench(program));
+
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return program.exit(error) == 0 ? kDone : kBadUsage;
+  }
+  for (const auto& [name, command] : commands) {
+    if (program.got_subcommand(name)) return command();
+  }
+  return kBadUsage;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  steadyflux::limit_malloc_arenas();
+  try {
+    return run(argc, argv);
+  } catch (const Error& error) {
+    std::cerr << "steadyflux: " << error.what() << '\n';
+    return error.code() == ErrorCode::kInvalidArgument ? kBadUsage : kFailure;
+  } catch (const std::bad_alloc&) {
+    std::cerr << "steadyflux: the system has no memory left for the program itself\n";
+    return kFailure;
+  } catch (const std::exception& error) {
+    std::cerr << "steadyflux: unexpected failure: " << error.what() << '\n';
+    return kFailure;
+  }
+}

@@ -1,0 +1,71 @@
+#include "request_flags.h"
+
+#include <charconv>
+#include <map>
+
+#include "base/error.h"
+
+namespace steadyflux::cli {
+namespace {
+
+const std::map<std::string, ModelDType> kModelDTypes = {
+    {"auto", ModelDType::kAuto}, {"f32", ModelDType::kF32}, {"bf16", ModelDType::kBF16}};
+const std::map<std::string, NoiseDType> kNoiseDTypes = {
+    {"auto", NoiseDType::kAuto}, {"f32", NoiseDType::kF32}, {"bf16", NoiseDType::kBF16}};
+
+// "512x768" → width and height.
+void parse_size(const std::string& text, Request& request) {
+  int width = 0;
+  int height = 0;
+  const char* end = text.data() + text.size();
+  const auto first = std::from_chars(text.data(), end, width);
+  const bool has_separator = first.ec == std::errc{} && first.ptr != end && *first.ptr == 'x';
+  const auto second = has_separator ? std::from_chars(first.ptr + 1, end, height) : first;
+  if (!has_separator || second.ec != std::errc{} || second.ptr != end) {
+    throw CLI::ValidationError("--size", "'" + text + "' is not a size; write WIDTHxHEIGHT, for example 512x768");
+  }
+  request.width = width;
+  request.height = height;
+}
+
+}  // namespace
+
+void RequestFlags::add_model_flags(CLI::App& app) {
+  app.add_option("--model", engine_.model, "Model directory, \"spark\", or the ID of a locally cached model")
+      ->capture_default_str();
+  app.add_option("--threads", engine_.threads, "Worker threads; 0: one per processor")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  app.add_option("--dtype", engine_.dtype, "Type of activations: auto (the checkpoint's), f32, bf16")
+      ->transform(CLI::CheckedTransformer(kModelDTypes));
+}
+
+void RequestFlags::add_prompt_flags(CLI::App& app) {
+  app.add_option("--prompt", request_.prompts, "What to show; may be given several times")->take_all();
+  app.add_option("--prompt-2", request_.prompt_2, "Prompt of the T5 encoder, if not the same");
+  app.add_option("--negative", request_.negative, "What not to show; needs --true-cfg above 1");
+  app.add_option("--true-cfg", request_.true_cfg, "Classifier-free guidance by a second pass; 1: off")
+      ->capture_default_str();
+  app.add_option("--max-sequence-length", request_.max_sequence_length, "Tokens of the T5 prompt");
+}
+
+void RequestFlags::add_image_flags(CLI::App& app) {
+  auto* width = app.add_option("--width", request_.width, "Pixels, a multiple of 16");
+  auto* height = app.add_option("--height", request_.height, "Pixels, a multiple of 16");
+  app.add_option_function<std::string>(
+         "--size", [this](const std::string& text) { parse_size(text, request_); }, "WIDTHxHEIGHT")
+      ->excludes(width)
+      ->excludes(height);
+  app.add_option("--steps", request_.steps, "Denoising steps");
+  app.add_option("--sigmas", request_.sigmas, "Own noise levels, decreasing in (0, 1], separated by commas")
+      ->delimiter(',');
+  app.add_option("--guidance", request_.guidance, "Distilled guidance, for models that have it");
+  app.add_option("--seed", request_.seed, "Seed of the first image; random and printed if absent");
+  app.add_option("--count", request_.count, "Images per prompt, with seeds s, s+1, …")->capture_default_str();
+  app.add_option("--noise", request_.noise, "Type in which noise is drawn: auto (the model's), f32, bf16")
+      ->transform(CLI::CheckedTransformer(kNoiseDTypes));
+  app.add_option("--latents", request_.latents, "Start from the packed latents in this safetensors file");
+  app.add_option("--embeds", request_.embeds, "Use prompt embeddings written by encode, instead of --prompt");
+}
+
+}  // namespace steadyflux::cli

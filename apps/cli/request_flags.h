@@ -1,0 +1,26 @@
+// The flags that describe a model and a request, shared by generate, encode and plan.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "steadyflux/steadyflux.h"
+
+namespace steadyflux::cli {
+
+// Holds what the flags were set to. The CLI::App that it was added to writes into it while parsing.
+class RequestFlags {
+ public:
+  void add_model_flags(CLI::App& app);
+  void add_prompt_flags(CLI::App& app);
+  void add_image_flags(CLI::App& app);
+
+  const EngineOptions& engine_options() const { return engine_; }
+  const Request& request() const { return request_; }
+
+ private:
+  EngineOptions engine_;
+  Request request_;
+};
+
+}  // namespace steadyflux::cli

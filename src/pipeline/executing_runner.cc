@@ -1,0 +1,82 @@
+#include "pipeline/executing_runner.h"
+
+#include "base/error.h"
+#include "memory/resident_store.h"
+
+namespace steadyflux {
+namespace {
+
+class HeldRegion final : public Holding {
+ public:
+  explicit HeldRegion(std::unique_ptr<Region> region) : region_(std::move(region)) {}
+
+ private:
+  std::unique_ptr<Region> region_;
+};
+
+// Thrown out of forward code when the observer wants to stop, and caught by the runner that made the source; the answer
+// that leaves the runner is a value.
+struct Cancelled {};
+
+class CancellableSource final : public WeightSource {
+ public:
+  CancellableSource(WeightSource& source, Observer& observer) : source_(source), observer_(observer) {}
+
+  std::size_t num_groups() const override { return source_.num_groups(); }
+  Lease acquire(std::size_t group) override {
+    if (observer_.cancelled()) throw Cancelled{};
+    return source_.acquire(group);
+  }
+
+ private:
+  void release(std::size_t) noexcept override {}
+
+  WeightSource& source_;
+  Observer& observer_;
+};
+
+}  // namespace
+
+std::unique_ptr<Holding> ExecutingRunner::hold(Allocate allocate) {
+  Arena measuring = Arena::measuring();
+  allocate(measuring);
+  auto region = backend_.reserve(measuring.peak_bytes());
+  Arena arena(region->data(), region->size_bytes());
+  allocate(arena);
+  return std::make_unique<HeldRegion>(std::move(region));
+}
+
+bool ExecutingRunner::run(const Stage& stage, Pass pass) {
+  ensure(next_stage_ < stages_.size() && stages_[next_stage_].phase == stage.phase, "stage ", stage.phase,
+         " is not in the plan");
+  const StagePlan& plan = stages_[next_stage_++];
+  if (observer_.cancelled()) return false;
+  if (stage.phase != phase_) enter_phase(stage.phase);
+  const auto region = backend_.reserve(plan.arena_bytes);
+  ResidentStore store(backend_, *stage.weights->index, stage.weights->groups);
+  CancellableSource weights(store, observer_);
+  Arena arena(region->data(), region->size_bytes());
+  const Executor executor(backend_, arena);
+  bool finished = true;
+  try {
+    for (std::int64_t i = 0; i < stage.passes; ++i) {
+      pass(executor, weights, i);
+      monitor_.sample();
+    }
+  } catch (const Cancelled&) {
+    finished = false;
+  }
+  monitor_.sample();
+  // The phase ends while its last stage's memory is still held: what follows may belong to the next one.
+  const bool last_of_phase = next_stage_ == stages_.size() || stages_[next_stage_].phase != stage.phase;
+  if (last_of_phase || !finished) monitor_.end_phase();
+  return finished;
+}
+
+void ExecutingRunner::enter_phase(std::string_view phase) {
+  phase_ = phase;
+  observer_.on_phase(phase);
+  monitor_.begin_phase(phase);
+}
+
+}  // namespace steadyflux

@@ -1,0 +1,125 @@
+#include "pipeline/job.h"
+
+#include <random>
+
+#include "base/error.h"
+
+namespace steadyflux {
+namespace {
+
+constexpr int kMaxSequenceLength = 512;  // that FLUX.1 was trained with, and the reference accepts
+constexpr int kMaxImages = 100'000;
+
+template <typename... Parts>
+[[noreturn]] void refuse(const Parts&... parts) {
+  fail(ErrorCode::kInvalidArgument, parts...);
+}
+
+void add_conditionings(const Request& request, Job& job) {
+  for (const std::string& prompt : request.prompts) {
+    job.conditionings.push_back({prompt, request.prompt_2.value_or(prompt)});
+  }
+  if (job.has_negative) job.conditionings.push_back({*request.negative, *request.negative});
+}
+
+void check_guidance_flags(const OpenModel& model, const Request& request) {
+  if (request.guidance && !model.flux.guidance_embeds) {
+    refuse("guidance ", *request.guidance, " would have no effect: ", model.name,
+           " has no guidance input; use true_cfg with a negative prompt instead");
+  }
+  const bool cfg = request.true_cfg > 1;
+  if (!(request.true_cfg >= 1)) refuse("true_cfg must be 1 (off) or larger, not ", request.true_cfg);
+  if (request.embeds.empty() && cfg != request.negative.has_value()) {
+    refuse(cfg ? "true_cfg above 1 needs a negative prompt (it may be empty)"
+               : "a negative prompt has no effect without true_cfg above 1");
+  }
+}
+
+void check_prompts(const OpenModel& model, const Request& request) {
+  if (!request.embeds.empty()) {
+    if (!request.prompts.empty() || request.prompt_2 || request.negative || request.max_sequence_length) {
+      refuse("prompt embeddings from a file replace prompt, prompt_2, negative and max_sequence_length: give one or "
+             "the other");
+    }
+    return;
+  }
+  if (request.prompts.empty()) refuse("there is no prompt");
+  if (!model.has_encoders()) {
+    fail(ErrorCode::kNotFound, model.name, " has no text encoders; give prompt embeddings made with a model that has");
+  }
+}
+
+std::vector<double> chosen_sigmas(const OpenModel& model, const Request& request) {
+  if (!request.sigmas.empty()) {
+    if (request.steps && *request.steps != static_cast<int>(request.sigmas.size())) {
+      refuse("steps ", *request.steps, " contradicts the ", request.sigmas.size(), " sigmas given");
+    }
+    return request.sigmas;
+  }
+  const int usual = model.flux.guidance_embeds ? 28 : 4;
+  return sampling::default_sigmas(request.steps.value_or(model.dir.defaults.steps.value_or(usual)));
+}
+
+int chosen_sequence_length(const OpenModel& model, const Request& request) {
+  const int usual = model.flux.guidance_embeds ? 512 : 256;
+  const int length = request.max_sequence_length.value_or(model.dir.defaults.max_sequence_length.value_or(usual));
+  if (length < 1 || length > kMaxSequenceLength) {
+    refuse("max_sequence_length must be between 1 and ", kMaxSequenceLength, ", not ", length);
+  }
+  return length;
+}
+
+std::vector<ImageJob> list_images(const Request& request, std::size_t num_prompts) {
+  if (request.count < 1 || static_cast<std::size_t>(request.count) > kMaxImages / num_prompts) {
+    refuse("count must be between 1 and ", kMaxImages / num_prompts, ", not ", request.count);
+  }
+  // 32 bits, since PyTorch's CPU generator uses no more of a seed.
+  const std::uint64_t seed = request.seed ? *request.seed : std::random_device{}();
+  std::vector<ImageJob> images;
+  for (std::size_t prompt = 0; prompt < num_prompts; ++prompt) {
+    for (int i = 0; i < request.count; ++i) images.push_back({prompt, seed + static_cast<std::uint64_t>(i)});
+  }
+  return images;
+}
+
+}  // namespace
+
+DType activation_dtype(const EngineOptions& options, const OpenModel& model) {
+  switch (options.dtype) {
+    case ModelDType::kF32:
+      return DType::kF32;
+    case ModelDType::kBF16:
+      return DType::kBF16;
+    case ModelDType::kAuto:
+      break;
+  }
+  return model.weights_dtype == DType::kBF16 ? DType::kBF16 : DType::kF32;
+}
+
+Job make_job(const OpenModel& model, const EngineOptions& options, const Request& request) {
+  check_prompts(model, request);
+  check_guidance_flags(model, request);
+  Job job;
+  job.from_embeds = !request.embeds.empty();
+  job.true_cfg = request.true_cfg;
+  job.has_negative = request.true_cfg > 1;
+  if (job.from_embeds) {
+    job.conditionings.resize(job.has_negative ? 2 : 1);
+  } else {
+    add_conditionings(request, job);
+  }
+  job.images = list_images(request, job.conditionings.size() - (job.has_negative ? 1 : 0));
+  constexpr int kFluxSide = 1024;
+  job.width = request.width.value_or(model.dir.defaults.width.value_or(kFluxSide));
+  job.height = request.height.value_or(model.dir.defaults.height.value_or(kFluxSide));
+  job.latent = sampling::latent_size(job.width, job.height, static_cast<int>(model.autoencoder.scale()));
+  job.schedule = sampling::make_schedule(model.scheduler, chosen_sigmas(model, request), job.latent.num_tokens());
+  job.guidance = request.guidance.value_or(model.dir.defaults.guidance.value_or(3.5));
+  job.max_sequence_length = chosen_sequence_length(model, request);
+  job.activations = activation_dtype(options, model);
+  job.noise = request.noise == NoiseDType::kAuto ? job.activations
+                                                 : (request.noise == NoiseDType::kF32 ? DType::kF32 : DType::kBF16);
+  return job;
+}
+
+}  // namespace steadyflux

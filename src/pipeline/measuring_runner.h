@@ -1,0 +1,46 @@
+// Runs phases on made-up memory and writes down what they would take.
+#pragma once
+
+#include <vector>
+
+#include "backend/measure/measure_backend.h"
+#include "memory/plan.h"
+#include "pipeline/phase_runner.h"
+
+namespace steadyflux {
+
+// What one stage needs; a phase's plan is its largest stage.
+struct StagePlan {
+  std::string_view phase;
+  std::size_t weights_bytes = 0;
+  std::size_t held_bytes = 0;  // by holdings alive while it runs, and results
+  std::size_t arena_bytes = 0;
+  std::size_t scratch_bytes = 0;  // part of arena_bytes
+  double flops = 0;
+};
+
+// Borrows the backend that will do the work. No weight is read and no tensor touched.
+class MeasuringRunner final : public PhaseRunner {
+ public:
+  explicit MeasuringRunner(Backend& target) : backend_(target) {}
+
+  Backend& backend() override { return backend_; }
+  bool measuring() const override { return true; }
+  std::unique_ptr<Holding> hold(Allocate allocate) override;
+  bool run(const Stage& stage, Pass pass) override;
+
+  const std::vector<StagePlan>& stages() const { return stages_; }
+  const Trace& trace() const { return backend_.trace(); }
+
+ private:
+  class MeasuredHolding;
+
+  MeasureBackend backend_;
+  std::size_t held_bytes_ = 0;
+  std::vector<StagePlan> stages_;
+};
+
+// Stages joined to phases, with the program's own memory added.
+MemoryPlan make_plan(const std::vector<StagePlan>& stages, std::uint64_t overhead_bytes);
+
+}  // namespace steadyflux

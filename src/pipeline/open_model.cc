@@ -1,0 +1,133 @@
+#include "pipeline/open_model.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <utility>
+
+#include "base/error.h"
+#include "pipeline/model_configs.h"
+
+namespace steadyflux {
+namespace {
+
+// Copies and buffers that the publishing libraries write but no forward pass reads.
+constexpr std::array<std::string_view, 2> kClipIgnored = {"text_model.embeddings.position_ids",
+                                                          "embeddings.position_ids"};
+constexpr std::array<std::string_view, 1> kT5Ignored = {"encoder.embed_tokens.weight"};
+
+const WeightIndex* add_index(OpenModel& model, std::string_view component) {
+  model.indexes.push_back(std::make_unique<WeightIndex>(model.dir.component_weights(component)));
+  return model.indexes.back().get();
+}
+
+void open_clip(OpenModel& model) {
+  model.clip = clip_config(model.dir.component_config("text_encoder"));
+  const WeightIndex* index = add_index(model, "text_encoder");
+  const bool prefixed = index->find("text_model.embeddings.token_embedding.weight") != nullptr;
+  const auto groups = clip_groups(*model.clip, prefixed ? "text_model." : "");
+  check_all_known(*index, groups, kClipIgnored);
+  model.clip_part = {index, place_groups(*index, groups)};
+}
+
+void open_t5(OpenModel& model) {
+  model.t5 = t5_config(model.dir.component_config("text_encoder_2"));
+  const WeightIndex* index = add_index(model, "text_encoder_2");
+  const auto groups = t5_groups(*model.t5);
+  check_all_known(*index, groups, kT5Ignored);
+  model.t5_part = {index, place_groups(*index, groups)};
+  if (model.t5->d_model != model.flux.joint_attention_dim) {
+    fail(ErrorCode::kInvalidFile, model.name, ": the T5 encoder is ", model.t5->d_model,
+         " wide, but the transformer's joint_attention_dim is ", model.flux.joint_attention_dim);
+  }
+}
+
+void open_transformer(OpenModel& model) {
+  const Config config = model.dir.component_config("transformer");
+  model.flux = flux_config(config);
+  const WeightIndex* index = add_index(model, "transformer");
+  const auto modulate = flux_modulate_groups(model.flux);
+  const auto denoise = flux_denoise_groups(model.flux);
+  auto all = modulate;
+  all.insert(all.end(), denoise.begin(), denoise.end());
+  check_all_known(*index, all);
+  model.modulate_part = {index, place_groups(*index, modulate)};
+  model.denoise_part = {index, place_groups(*index, denoise)};
+}
+
+void open_autoencoder(OpenModel& model) {
+  model.autoencoder = autoencoder_config(model.dir.component_config("vae"));
+  const WeightIndex* index = add_index(model, "vae");
+  const auto decoder = decoder_groups(model.autoencoder);
+  auto all = encoder_groups(model.autoencoder);
+  all.insert(all.end(), decoder.begin(), decoder.end());
+  check_all_known(*index, all);
+  model.decoder_part = {index, place_groups(*index, decoder)};
+}
+
+void check_channels(const OpenModel& model) {
+  const std::int64_t packed = 4 * model.autoencoder.latent_channels;
+  if (model.flux.in_channels == packed && model.flux.out_channels == packed) return;
+  fail(ErrorCode::kUnsupported, model.name, ": the transformer takes ", model.flux.in_channels, " and gives ",
+       model.flux.out_channels, " channels, but packed latents have ", packed,
+       "; text-to-image models have the same on all sides (Fill, Canny and Depth models are not supported)");
+}
+
+// The dtype with the most bytes; the first seen wins a tie.
+DType main_dtype(const WeightIndex& index) {
+  std::array<std::uint64_t, 16> bytes{};
+  for (const auto& [name, entry] : index.entries()) bytes[static_cast<std::size_t>(entry.dtype)] += entry.num_bytes;
+  const auto largest = std::max_element(bytes.begin(), bytes.end());
+  return static_cast<DType>(largest - bytes.begin());
+}
+
+sampling::SchedulerConfig scheduler_config(const Config& config) {
+  sampling::SchedulerConfig result;
+  const IntRange any_int = {1, 1 << 24};
+  result.num_train_timesteps =
+      static_cast<int>(config.get_int("num_train_timesteps", result.num_train_timesteps, any_int));
+  result.shift = config.get_float("shift", result.shift);
+  result.use_dynamic_shifting = config.get_bool("use_dynamic_shifting", result.use_dynamic_shifting);
+  result.base_shift = config.get_float("base_shift", result.base_shift);
+  result.max_shift = config.get_float("max_shift", result.max_shift);
+  result.base_image_seq_len = static_cast<int>(config.get_int("base_image_seq_len", result.base_image_seq_len, any_int));
+  result.max_image_seq_len = static_cast<int>(config.get_int("max_image_seq_len", result.max_image_seq_len, any_int));
+  const std::string type = config.get_string("time_shift_type", "exponential");
+  if (type != "exponential" && type != "linear") {
+    fail(ErrorCode::kUnsupported, config.source(), ": time_shift_type is '", type,
+         "'; this engine knows exponential and linear");
+  }
+  result.time_shift_type = type == "linear" ? sampling::TimeShift::kLinear : sampling::TimeShift::kExponential;
+  result.shift_terminal = config.get_float("shift_terminal", result.shift_terminal);
+  result.invert_sigmas = config.get_bool("invert_sigmas", result.invert_sigmas);
+  result.use_karras_sigmas = config.get_bool("use_karras_sigmas", result.use_karras_sigmas);
+  result.use_exponential_sigmas = config.get_bool("use_exponential_sigmas", result.use_exponential_sigmas);
+  result.use_beta_sigmas = config.get_bool("use_beta_sigmas", result.use_beta_sigmas);
+  result.stochastic_sampling = config.get_bool("stochastic_sampling", result.stochastic_sampling);
+  return result;
+}
+
+std::string model_name(const std::filesystem::path& directory) {
+  const auto clean = std::filesystem::weakly_canonical(directory);
+  return clean.filename().string();
+}
+
+}  // namespace
+
+OpenModel open_model(const std::filesystem::path& directory) {
+  OpenModel model;
+  model.name = model_name(directory);
+  model.dir = open_model_dir(directory);
+  model.scheduler = scheduler_config(model.dir.component_config("scheduler"));
+  open_transformer(model);
+  open_autoencoder(model);
+  check_channels(model);
+  if (model.dir.has("text_encoder") && model.dir.has("text_encoder_2")) {
+    open_clip(model);
+    open_t5(model);
+  }
+  model.weights_dtype = main_dtype(*model.modulate_part.index);
+  return model;
+}
+
+}  // namespace steadyflux

@@ -1,0 +1,21 @@
+// Prompts to token ids, with the model directory's own tokenizers.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pipeline/job.h"
+#include "pipeline/text_to_image.h"
+
+namespace steadyflux {
+
+struct TokenizedPrompts {
+  std::vector<PromptTokens> tokens;   // a conditioning each
+  std::vector<std::string> warnings;  // what truncation cut
+};
+
+// Loads the tokenizers, encodes every conditioning of `job` and lets the tokenizers go. Throws Error: kNotFound for a
+// missing tokenizer file, kInvalidFile for a broken one, kInvalidArgument for a prompt that is not UTF-8.
+TokenizedPrompts tokenize_prompts(const OpenModel& model, const Job& job);
+
+}  // namespace steadyflux

@@ -1,0 +1,22 @@
+// Plans and results as the public structs, and the text that goes into picture files.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "memory/monitor.h"
+#include "memory/plan.h"
+#include "pipeline/job.h"
+#include "steadyflux/steadyflux.h"
+
+namespace steadyflux {
+
+std::vector<PhaseReport> phase_reports(const MemoryPlan& plan);
+
+// Adds what was measured; phases that did not run keep zeros.
+void add_measured(const std::vector<PhaseUse>& used, std::vector<PhaseReport>& phases);
+
+// "prompt\nNegative prompt: …\nSteps: 8, …": the form that image browsers and other tools of the field read back.
+std::string parameters_text(const OpenModel& model, const Job& job, const ImageJob& image);
+
+}  // namespace steadyflux
