@@ -93,6 +93,19 @@ class Case:
 
 LONG_PROMPT = "a small red fox sleeps under the old bridge while seven white birds circle over the cold river, " * 4
 
+# Strings for tokens.json: what the tokenizers do with them, whole and without padding.
+TEXTS = [
+    "", " ", "\t\n", "a", "A", " a", "a ", "  a  b  ", "a\tb\nc\r\nd", "a red fox", "A Red FOX", "redfox", "foxes' bridge's",
+    "don't I'll you've we're he'd it's i'm", "DON'T", "o'clock 'tis ''s", "1 22 333 4a a4", "3.14, 1,000; -5%", "!?...--", "a!b?c",
+    "#hash @at $5 & <tag> {x} [y] (z)", "snake_case and-hyphen", "<|startoftext|>", "a<|endoftext|>b", "<|ENDOFTEXT|>",
+    "< |endoftext|>", "</s>", "a</s>b", "a </s> b", "<pad>", "x<pad>y", "<unk>", "a <unk> b", "<extra_id_0>", "a<extra_id_99> b",
+    "<extra_id_100>", "</w>", "fox</w>", "▁", "▁a▁b", "a▁ b", "läuft über die Brücke", "LÄUFT ÜBER", "e\u0301 E\u0301 é É", "n\u0303o",
+    "ﬁne ﬂow", "Ｆｕｌｌ　width", "½ ² ① Ⅳ", "日本語のテキスト", "漢字 kanji 漢字", "한국어", "한", "русский текст", "ΑΒΓ αβγς ΣΑΣ", "İI ıi",
+    "ß ẞ straße", "العربية ١٢٣", "हिन्दी", "😀", "🦊 fox 🦊🦊", "👩\u200d👩\u200d👧", "a\u00a0b", "a\u2003b\u3000c", "a\u200bb", "a\u200db", "a\u00adb",
+    "a\ufeffb", "\ufeffa", "a\u2028b\u2029c", "a\u0085b", "a\u180eb", "a\x1bb\x7fc", "a\u0301\u0301", "\u0301a", "–—…“”‘’", "𝐛𝐨𝐥𝐝 𝟙", "\U0010ffff",
+    "ǅ ǆ Ǆ", "ŉ ʼn", "…", "a" * 60, "fox " * 30,
+]
+
 CASES = [
     Case(
         "guided_cfg_sharded",

@@ -4,12 +4,13 @@
     make_goldens.py --out DIR --committed  those that the repository keeps in tests/golden/data
     make_goldens.py --out DIR --only NAME
 
-For each case DIR/NAME holds model/ (a model directory), case.json (the request), expected.safetensors (capture.py lists
-the names) and, where the weights are stored in bf16, expected_bf16.safetensors: the same run with the pipeline in bf16.
+For each case DIR/NAME holds model/ (a model directory), case.json (the request), tokens.json (strings and their ids),
+expected.safetensors (capture.py lists the names) and, where the weights are stored in bf16, expected_bf16.safetensors: the same run with the pipeline in bf16.
 """
 
 import argparse
 import dataclasses
+import json
 import pathlib
 import shutil
 import zlib
@@ -21,7 +22,7 @@ from diffusers import FluxPipeline
 from safetensors.torch import save_file
 
 import capture
-from cases import CASES
+from cases import CASES, TEXTS
 from tiny_models import write_model
 from tiny_tokenizers import write_json
 
@@ -63,11 +64,20 @@ def encode_image(pipe, shape, seed):
             {"encode.input": image, "encode.mean": mean[0], "encode.latents": latents[0]}.items()}
 
 
-def expected(model, case, dtype, seed):
+def load(model, dtype):
     pipe = FluxPipeline.from_pretrained(model, dtype=dtype)
     pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def expected(pipe, case, seed):
     _, tensors = capture.run(pipe, pipeline_arguments(case.request))
     return {**tensors, **encode_image(pipe, tensors["image"].shape, seed)}
+
+
+def write_tokens(path: pathlib.Path, pipe):
+    rows = [{"text": text, "clip": pipe.tokenizer(text).input_ids, "t5": pipe.tokenizer_2(text).input_ids} for text in TEXTS]
+    path.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
 
 
 def describe(tensors):
@@ -89,10 +99,12 @@ def make_case(case, folder: pathlib.Path, verbose):
     if case.weights == "bf16":
         runs["expected_bf16"] = torch.bfloat16
     for name, dtype in runs.items():
-        tensors = expected(folder / "model", case, dtype, seed)
+        pipe = load(folder / "model", dtype)
+        tensors = expected(pipe, case, seed)
         save_file(tensors, folder / f"{name}.safetensors", metadata={"reference": " ".join(f"{k}=={v}" for k, v in VERSIONS.items())})
         if verbose:
             describe(tensors)
+    write_tokens(folder / "tokens.json", pipe)
     size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
     print(f"{case.name}: {size / 1024:.0f} KiB", flush=True)
 
