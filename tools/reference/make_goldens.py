@@ -5,7 +5,8 @@
     make_goldens.py --out DIR --only NAME
 
 For each case DIR/NAME holds model/ (a model directory), case.json (the request), tokens.json (strings and their ids),
-expected.safetensors (capture.py lists the names) and, where the weights are stored in bf16, expected_bf16.safetensors: the same run with the pipeline in bf16.
+expected.safetensors (capture.py lists the names) and, where the weights are stored in bf16, expected_bf16.safetensors:
+the same run with the pipeline in bf16.
 """
 
 import argparse
@@ -84,7 +85,8 @@ def describe(tensors):
     """Prints the range of every stage: all should be near one, none constant."""
     for name, tensor in sorted(tensors.items()):
         values = tensor.double()
-        print(f"  {name:28} {str(list(tensor.shape)):16} rms {values.square().mean().sqrt():10.4f} max {values.abs().max():10.4f}")
+        rms, largest = values.square().mean().sqrt(), values.abs().max()
+        print(f"  {name:28} {str(list(tensor.shape)):16} rms {rms:10.4f} max {largest:10.4f}")
         if not values.isfinite().all():
             raise SystemExit(f"{name} is not finite")
 
