@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,6 +58,9 @@ class Config {
                                      IntRange range = {}) const;
   std::vector<std::string> require_strings(std::string_view key) const;
   std::vector<std::string> get_strings(std::string_view key, std::vector<std::string> fallback) const;
+
+  // The same where single elements may be null.
+  std::vector<std::optional<std::string>> require_nullable_strings(std::string_view key) const;
 
   // The object under `key`.
   Config require_section(std::string_view key) const;

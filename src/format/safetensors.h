@@ -59,8 +59,6 @@ class SafetensorsWriter {
   void commit();
 
  private:
-  void skip_complete();
-
   struct Pending {
     std::string name;
     std::uint64_t remaining_bytes = 0;

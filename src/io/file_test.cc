@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "io/expect_error.h"
 
 namespace steadyflux {
 namespace {
@@ -31,17 +32,6 @@ class FileTest : public testing::Test {
 
   fs::path directory_;
 };
-
-template <typename Call>
-void expect_error(ErrorCode code, const std::string& part, Call call) {
-  try {
-    call();
-    FAIL() << "no error; expected one with " << part;
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
-  }
-}
 
 TEST_F(FileTest, ReadsAtAnyOffset) {
   const fs::path path = directory_ / "digits";

@@ -1,0 +1,119 @@
+#include "format/model_dir.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include "io/expect_error.h"
+
+namespace steadyflux {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kParts =
+    R"("scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"], "vae": ["diffusers", "AutoencoderKL"],)"
+    R"("transformer": ["diffusers", "FluxTransformer2DModel"])";
+
+class ModelDirTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = fs::path(testing::TempDir()) / "steadyflux_model_dir";
+    fs::remove_all(root_);
+    for (const char* part : {"scheduler", "vae", "transformer"}) fs::create_directories(root_ / part);
+    put_index("FluxPipeline", std::string(kParts));
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  void put(const fs::path& path, std::string_view text) { std::ofstream(root_ / path) << text; }
+  void put_index(std::string_view pipeline, const std::string& parts) {
+    put("model_index.json", "{\"_class_name\": \"" + std::string(pipeline) + "\", " + parts + "}");
+  }
+  void expect_refused(ErrorCode code, std::string_view part) {
+    expect_error(code, part, [&] { open_model_dir(root_); });
+  }
+
+  fs::path root_;
+};
+
+TEST_F(ModelDirTest, FindsComponents) {
+  const ModelDir model = open_model_dir(root_);
+  EXPECT_EQ(model.components.size(), 3U);
+  EXPECT_EQ(model.components.at("vae").library, "diffusers");
+  EXPECT_EQ(model.components.at("vae").class_name, "AutoencoderKL");
+  EXPECT_EQ(model.component_dir("vae"), root_ / "vae");
+  EXPECT_FALSE(model.has("text_encoder"));
+  EXPECT_FALSE(model.defaults.width.has_value());
+  expect_error(ErrorCode::kNotFound, "\"text_encoder\"", [&] { model.component_dir("text_encoder"); });
+}
+
+TEST_F(ModelDirTest, ReadsComponentConfigsAndWeights) {
+  put("vae/config.json", R"({"latent_channels": 16})");
+  put("scheduler/scheduler_config.json", R"({"shift": 3.0})");
+  put("vae/diffusion_pytorch_model.safetensors", std::string_view("\2\0\0\0\0\0\0\0{}", 10));
+  const ModelDir model = open_model_dir(root_);
+  EXPECT_EQ(model.component_config("vae").require_int("latent_channels"), 16);
+  EXPECT_EQ(model.component_config("scheduler").require_float("shift"), 3.0);
+  EXPECT_TRUE(model.component_weights("vae").entries().empty());
+  expect_error(ErrorCode::kNotFound, "transformer/config.json", [&] { model.component_config("transformer"); });
+}
+
+TEST_F(ModelDirTest, NullComponentsAreLeftOut) {
+  put_index("FluxPipeline", std::string(kParts) + R"(, "text_encoder": [null, null], "tokenizer": null)");
+  EXPECT_EQ(open_model_dir(root_).components.size(), 3U);
+}
+
+TEST_F(ModelDirTest, AComponentThatIsNotUsedMayBeAnything) {
+  put_index("FluxPipeline",
+            std::string(kParts) + R"(, "image_encoder": ["transformers", "CLIPVisionModelWithProjection"])");
+  EXPECT_TRUE(open_model_dir(root_).has("image_encoder"));
+}
+
+TEST_F(ModelDirTest, OtherPipelinesAndClassesAreNamed) {
+  put_index("StableDiffusionXLPipeline", std::string(kParts));
+  expect_refused(ErrorCode::kUnsupported, "StableDiffusionXLPipeline");
+  put_index("FluxPipeline", std::string(kParts) + R"(, "text_encoder": ["transformers", "BertModel"])");
+  expect_refused(ErrorCode::kUnsupported, "the text_encoder is a BertModel; supported is CLIPTextModel");
+  put_index("FluxPipeline", std::string(kParts) + R"(, "prior": ["diffusers", "Prior"])");
+  expect_refused(ErrorCode::kUnsupported, "\"prior\"");
+}
+
+TEST_F(ModelDirTest, MissingPartsAreNamed) {
+  put_index("FluxPipeline", R"("vae": ["diffusers", "AutoencoderKL"])");
+  expect_refused(ErrorCode::kNotFound, "names no transformer");
+  put_index("FluxPipeline", std::string(kParts) + R"(, "text_encoder": ["transformers", "CLIPTextModel"])");
+  expect_refused(ErrorCode::kNotFound, "text_encoder");
+  fs::remove(root_ / "model_index.json");
+  expect_refused(ErrorCode::kNotFound, "no model_index.json");
+}
+
+TEST_F(ModelDirTest, IndexesOfAnotherFormAreRefused) {
+  for (const char* part :
+       {R"("tokenizer": 1)", R"("tokenizer": [])", R"("tokenizer": ["a"])", R"("tokenizer": ["a", null])",
+        R"("tokenizer": ["a", "b", "c"])", R"("tokenizer": [1, 2])"}) {
+    put_index("FluxPipeline", std::string(kParts) + ", " + part);
+    expect_refused(ErrorCode::kInvalidFile, "\"tokenizer\"");
+  }
+  put("model_index.json", "{}");
+  expect_refused(ErrorCode::kNotFound, "_class_name");
+}
+
+TEST_F(ModelDirTest, ReadsDefaults) {
+  put("steadyflux.json", R"({"width": 256, "height": 128, "steps": 8, "guidance": 2.5, "max_sequence_length": 64})");
+  const ModelDefaults defaults = open_model_dir(root_).defaults;
+  EXPECT_EQ(defaults.width, 256);
+  EXPECT_EQ(defaults.height, 128);
+  EXPECT_EQ(defaults.steps, 8);
+  EXPECT_EQ(defaults.guidance, 2.5);
+  EXPECT_EQ(defaults.max_sequence_length, 64);
+}
+
+TEST_F(ModelDirTest, WrongDefaultsAreRefused) {
+  for (const char* text : {R"({"width": -256})", R"({"steps": 0})", R"({"steps": "4"})",
+                           R"({"max_sequence_length": 513})", R"({"guidance": true})", R"({"colour": 1})", "[]"}) {
+    put("steadyflux.json", text);
+    expect_refused(ErrorCode::kInvalidFile, "steadyflux.json");
+  }
+}
+
+}  // namespace
+}  // namespace steadyflux

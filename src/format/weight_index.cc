@@ -1,0 +1,134 @@
+#include "format/weight_index.h"
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "base/error.h"
+#include "format/config.h"
+#include "format/printable.h"
+#include "format/safetensors.h"
+
+namespace steadyflux {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Number of single-character edits that turn `a` into `b` (Levenshtein distance).
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i + 1);
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
+std::string nearest_names(const WeightIndex::Entries& entries, std::string_view name) {
+  constexpr std::size_t kNumNames = 3;
+  // Names longer than any model's are not compared: a hostile file could make that very slow.
+  constexpr std::size_t kMaxLength = 256;
+  std::vector<std::pair<std::size_t, std::string_view>> candidates;
+  for (const auto& [candidate, entry] : entries) {
+    if (candidate.size() <= kMaxLength) candidates.emplace_back(edit_distance(name, candidate), candidate);
+  }
+  const std::size_t num_shown = std::min(kNumNames, candidates.size());
+  std::partial_sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(num_shown), candidates.end());
+  std::string result;
+  for (std::size_t i = 0; i < num_shown; ++i) {
+    if (i > 0) result += ", ";
+    result += printable(candidates[i].second);
+  }
+  return result;
+}
+
+// A shard is a plain name in the index's own directory. A link there may lead elsewhere: caches are made of links.
+void check_shard_name(const std::string& shard, const std::string& index) {
+  const bool escapes = shard.empty() || shard == "." || shard == ".." || shard.find('/') != std::string::npos ||
+                       shard.find('\\') != std::string::npos || shard.find('\0') != std::string::npos;
+  if (escapes)
+    fail(ErrorCode::kInvalidFile, index, " names the shard \"", printable(shard), "\", which is not a file beside it");
+  if (!shard.ends_with(".safetensors")) {
+    fail(ErrorCode::kUnsupported, index, " names the shard \"", printable(shard),
+         "\", which is not a safetensors file");
+  }
+}
+
+// Tensor name → shard name, as the index file lists them.
+std::map<std::string, std::string> read_weight_map(const fs::path& index) {
+  const Config weight_map = Config::load(index).require_section("weight_map");
+  std::map<std::string, std::string> result;
+  for (const std::string& tensor : weight_map.keys()) {
+    std::string shard = weight_map.require_string(tensor);
+    check_shard_name(shard, index.string());
+    result.emplace(tensor, std::move(shard));
+  }
+  if (result.empty()) fail(ErrorCode::kInvalidFile, index.string(), " lists no tensor");
+  return result;
+}
+
+WeightIndex open_shards(const fs::path& directory, const fs::path& index) {
+  const std::map<std::string, std::string> weight_map = read_weight_map(index);
+  std::set<std::string> shards;
+  for (const auto& [tensor, shard] : weight_map) shards.insert(shard);
+  std::vector<std::shared_ptr<const ReadableFile>> files;
+  for (const std::string& shard : shards) files.push_back(open_file(directory / shard));
+  WeightIndex result(directory.string(), std::move(files));
+  for (const auto& [tensor, shard] : weight_map) {
+    const WeightEntry* entry = result.find(tensor);
+    if (entry == nullptr || result.file(*entry).name() != (directory / shard).string()) {
+      fail(ErrorCode::kInvalidFile, index.string(), " says that \"", printable(tensor), "\" is in ", shard,
+           ", where it is not");
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+WeightIndex::WeightIndex(std::string component, std::vector<std::shared_ptr<const ReadableFile>> files)
+    : component_(std::move(component)), files_(std::move(files)) {
+  for (std::uint32_t i = 0; i < files_.size(); ++i) {
+    for (TensorInfo& tensor : read_safetensors_header(*files_[i]).tensors) {
+      total_bytes_ += tensor.num_bytes;
+      const auto [it, added] =
+          entries_.try_emplace(std::move(tensor.name),
+                               WeightEntry{tensor.dtype, std::move(tensor.shape), i, tensor.offset, tensor.num_bytes});
+      if (!added) {
+        fail(ErrorCode::kInvalidFile, "\"", printable(it->first), "\" is in both ", files_[it->second.file]->name(),
+             " and ", files_[i]->name());
+      }
+    }
+  }
+}
+
+WeightIndex WeightIndex::open(const fs::path& directory, std::string_view stem) {
+  const fs::path single = directory / (std::string(stem) + ".safetensors");
+  const fs::path index = directory / (std::string(stem) + ".safetensors.index.json");
+  std::error_code error;
+  if (fs::exists(single, error)) return WeightIndex(directory.string(), {open_file(single)});
+  if (fs::exists(index, error)) return open_shards(directory, index);
+  fail(ErrorCode::kNotFound, directory.string(), " has no weights: neither ", single.filename().string(), " nor ",
+       index.filename().string(), " is there");
+}
+
+const WeightEntry* WeightIndex::find(std::string_view name) const {
+  const auto it = entries_.find(name);
+  return it != entries_.end() ? &it->second : nullptr;
+}
+
+const WeightEntry& WeightIndex::at(std::string_view name) const {
+  const WeightEntry* entry = find(name);
+  if (entry != nullptr) return *entry;
+  fail(ErrorCode::kNotFound, component_, " has no tensor \"", name,
+       "\"; the nearest names are: ", nearest_names(entries_, name));
+}
+
+}  // namespace steadyflux

@@ -1,0 +1,135 @@
+#include "format/weight_index.h"
+
+#include <filesystem>
+
+#include "format/safetensors.h"
+#include "io/expect_error.h"
+#include "io/memory_file.h"
+
+namespace steadyflux {
+namespace {
+
+namespace fs = std::filesystem;
+
+class WeightIndexTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    directory_ = fs::path(testing::TempDir()) / "steadyflux_weight_index";
+    fs::remove_all(directory_);
+    fs::create_directories(directory_);
+  }
+  void TearDown() override { fs::remove_all(directory_); }
+
+  // A file of one-byte tensors with the given names.
+  void put_shard(const std::string& file, std::initializer_list<const char*> names) {
+    constexpr std::string_view kByte = "x";
+    std::vector<TensorBytes> tensors;
+    for (const char* name : names) tensors.push_back({{name, DType::kU8, {1}}, std::as_bytes(std::span(kByte))});
+    write_safetensors(directory_ / file, tensors);
+  }
+
+  void put_index(std::string_view weight_map) {
+    AtomicFile file(directory_ / "model.safetensors.index.json");
+    file.write(R"({"metadata": {"total_size": 3}, "weight_map": )");
+    file.write(weight_map);
+    file.write("}");
+    file.commit();
+  }
+
+  WeightIndex open() { return WeightIndex::open(directory_, kTransformersStem); }
+
+  void expect_refused(ErrorCode code, std::string_view part) {
+    expect_error(code, part, [&] { open(); });
+  }
+
+  fs::path directory_;
+};
+
+TEST_F(WeightIndexTest, OpensASingleFile) {
+  put_shard("model.safetensors", {"a", "b"});
+  put_index(R"({"a": "elsewhere.safetensors"})");
+  const WeightIndex index = open();
+  EXPECT_EQ(index.files().size(), 1U);
+  EXPECT_EQ(index.total_bytes(), 2U);
+  EXPECT_EQ(index.at("b").dtype, DType::kU8);
+  EXPECT_EQ(index.find("c"), nullptr);
+  EXPECT_EQ(index.component(), directory_.string());
+}
+
+TEST_F(WeightIndexTest, OpensShards) {
+  put_shard("model-1.safetensors", {"a", "b"});
+  put_shard("model-2.safetensors", {"c", "unlisted"});
+  put_index(R"({"a": "model-1.safetensors", "b": "model-1.safetensors", "c": "model-2.safetensors"})");
+  const WeightIndex index = open();
+  EXPECT_EQ(index.entries().size(), 4U);
+  EXPECT_EQ(index.file(index.at("a")).name(), (directory_ / "model-1.safetensors").string());
+  EXPECT_EQ(index.file(index.at("c")).name(), (directory_ / "model-2.safetensors").string());
+  EXPECT_NE(index.find("unlisted"), nullptr);
+  std::byte byte = {};
+  index.file(index.at("c")).read(index.at("c").offset, std::span(&byte, 1));
+  EXPECT_EQ(byte, std::byte{'x'});
+}
+
+TEST_F(WeightIndexTest, AMissingTensorIsNamedWithItsNeighbours) {
+  put_shard("model.safetensors",
+            {"blocks.0.to_q.weight", "blocks.0.to_k.weight", "blocks.1.to_q.weight", "proj_out.bias"});
+  const WeightIndex index = open();
+  expect_error(ErrorCode::kNotFound, "\"blocks.0.to_q.wieght\"; the nearest names are: blocks.0.to_q.weight, ",
+               [&] { index.at("blocks.0.to_q.wieght"); });
+  expect_error(ErrorCode::kNotFound, directory_.string(), [&] { index.at(""); });
+}
+
+TEST_F(WeightIndexTest, NothingThereIsNotFound) {
+  expect_refused(ErrorCode::kNotFound, "neither model.safetensors nor");
+}
+
+TEST_F(WeightIndexTest, AMissingShardIsNotFound) {
+  put_index(R"({"a": "model-1.safetensors"})");
+  expect_refused(ErrorCode::kNotFound, "model-1.safetensors");
+}
+
+TEST_F(WeightIndexTest, ATensorMustBeInTheShardThatIsNamed) {
+  put_shard("model-1.safetensors", {"a"});
+  put_shard("model-2.safetensors", {"b"});
+  put_index(R"({"a": "model-1.safetensors", "b": "model-2.safetensors", "c": "model-2.safetensors"})");
+  expect_refused(ErrorCode::kInvalidFile, "\"c\" is in model-2.safetensors, where it is not");
+  put_index(R"({"a": "model-2.safetensors", "b": "model-1.safetensors"})");
+  expect_refused(ErrorCode::kInvalidFile, "where it is not");
+}
+
+TEST_F(WeightIndexTest, ANameInTwoShardsIsRefused) {
+  put_shard("model-1.safetensors", {"a", "b"});
+  put_shard("model-2.safetensors", {"b"});
+  put_index(R"({"a": "model-1.safetensors", "b": "model-2.safetensors"})");
+  expect_refused(ErrorCode::kInvalidFile, "\"b\" is in both");
+}
+
+TEST_F(WeightIndexTest, ShardsOutsideTheDirectoryAreRefused) {
+  put_shard("model-1.safetensors", {"a"});
+  for (const char* shard : {"../model-1.safetensors", "/etc/model.safetensors", "sub/model.safetensors", "..", ".", "",
+                            "a\\\\b.safetensors", "a\\u0000.safetensors"}) {
+    put_index("{\"a\": \"" + std::string(shard) + "\"}");
+    expect_refused(ErrorCode::kInvalidFile, "not a file beside it");
+  }
+  put_index(R"({"a": "model.bin"})");
+  expect_refused(ErrorCode::kUnsupported, "model.bin");
+}
+
+TEST_F(WeightIndexTest, AnIndexOfAnotherFormIsRefused) {
+  for (const char* weight_map : {"[]", "{}", R"({"a": 1})", "3"}) {
+    put_index(weight_map);
+    expect_refused(ErrorCode::kInvalidFile, "model.safetensors.index.json");
+  }
+  put_index("null");
+  expect_refused(ErrorCode::kNotFound, "weight_map");
+}
+
+TEST(WeightIndex, TakesFilesFromAnywhere) {
+  const auto file = std::make_shared<MemoryFile>("memory", std::string("\2\0\0\0\0\0\0\0{}", 10));
+  const WeightIndex index("vae", {file});
+  EXPECT_TRUE(index.entries().empty());
+  expect_error(ErrorCode::kNotFound, "vae has no tensor \"a\"", [&] { index.at("a"); });
+}
+
+}  // namespace
+}  // namespace steadyflux
