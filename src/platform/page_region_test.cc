@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "base/error.h"
-#include "platform/process_memory.h"
 
 namespace steadyflux {
 namespace {
@@ -20,22 +19,6 @@ TEST(PageRegion, IsZeroedAlignedAndWholePages) {
   EXPECT_EQ(region.size(), 4 * page_bytes());
   EXPECT_EQ(reinterpret_cast<std::uintptr_t>(region.data()) % page_bytes(), 0U);
   EXPECT_TRUE(std::all_of(region.bytes().begin(), region.bytes().end(), [](std::byte b) { return b == std::byte{0}; }));
-}
-
-TEST(PageRegion, IsResidentFromTheStartAndGoneAtTheEnd) {
-  const std::uint64_t before = process_memory().anon_bytes;
-  {
-    const PageRegion region(64 * kMiB);
-    EXPECT_GE(process_memory().anon_bytes, before + 60 * kMiB);
-  }
-  EXPECT_LE(process_memory().anon_bytes, before + 4 * kMiB);
-}
-
-TEST(PageRegion, WritingItFaultsNoMore) {
-  PageRegion region(32 * kMiB);
-  const std::uint64_t before = process_memory().minor_faults;
-  std::fill(region.bytes().begin(), region.bytes().end(), std::byte{7});
-  EXPECT_LE(process_memory().minor_faults, before + 64);
 }
 
 TEST(PageRegion, HugePagesAreOnlyAnAdvice) {
@@ -55,13 +38,6 @@ TEST(PageRegion, MovesAndEmpties) {
   EXPECT_EQ(third.data(), nullptr);
   EXPECT_EQ(PageRegion(0).size(), 0U);
   EXPECT_TRUE(PageRegion(0).lock());
-}
-
-TEST(PageRegion, LockIsCountedWhereAllowed) {
-  PageRegion region(page_bytes());
-  const std::uint64_t before = process_memory().locked_bytes;
-  const std::uint64_t expected = region.lock() ? before + page_bytes() : before;
-  EXPECT_EQ(process_memory().locked_bytes, expected);
 }
 
 TEST(PageRegion, RefusalIsAnError) {

@@ -1,9 +1,7 @@
 #include "platform/process_memory.h"
 
 #include <gtest/gtest.h>
-#include <malloc.h>
 
-#include "platform/page_region.h"
 #include "platform/proc_text_linux.h"
 
 namespace steadyflux {
@@ -18,27 +16,6 @@ TEST(ProcessMemory, FieldsArePlausible) {
   EXPECT_GT(memory.minor_faults, 10U);
   EXPECT_GE(memory.peak_resident_bytes + kMiB, memory.anon_bytes + memory.shmem_bytes + memory.file_bytes);
   EXPECT_EQ(memory.charged_bytes(), memory.anon_bytes + memory.shmem_bytes);
-}
-
-TEST(ProcessMemory, PollingDoesNotGrowTheHeap) {
-  process_memory();
-  system_pressure();
-  const auto before = mallinfo2().uordblks;
-  for (int i = 0; i < 100; ++i) {
-    process_memory();
-    system_pressure();
-  }
-  EXPECT_EQ(mallinfo2().uordblks, before);
-}
-
-TEST(ProcessMemory, PeakCanBeReset) {
-  { const PageRegion region(64 * kMiB); }
-  const std::uint64_t peak = process_memory().peak_resident_bytes;
-  if (reset_peak_resident()) {
-    EXPECT_LT(process_memory().peak_resident_bytes + 32 * kMiB, peak);
-  } else {
-    EXPECT_EQ(process_memory().peak_resident_bytes, peak);
-  }
 }
 
 TEST(ProcText, FindsNumbersByWholeKey) {
