@@ -8,9 +8,9 @@ namespace steadyflux::cli {
 namespace {
 
 TEST(OutputPattern, PutsSeedAndNumberIn) {
-  EXPECT_EQ(OutputPattern("a-%s-%i.png", false, true, true).path(3, 42), "a-42-3.png");
-  EXPECT_EQ(OutputPattern("100%%.png", false, true, true).path(3, 42), "100%.png");
-  EXPECT_EQ(OutputPattern("one.png", false, true, true).path(0, 42), "one.png");
+  EXPECT_EQ(OutputPattern("a-%s-%i.png", false, true).path(3, 42), "a-42-3.png");
+  EXPECT_EQ(OutputPattern("100%%.png", false, true).path(3, 42), "100%.png");
+  EXPECT_EQ(OutputPattern("one.png", false, true).path(0, 42), "one.png");
 }
 
 TEST(OutputPattern, SeveralPicturesNeverShareAName) {

@@ -1,0 +1,114 @@
+#include "pipeline/prompt_tokens.h"
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "io/file.h"
+#include "text/clip_tokenizer.h"
+#include "text/t5_tokenizer.h"
+
+namespace steadyflux {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMaxTokenizerBytes = 64ull << 20;
+
+// A small file beside the model, with the name errors call it by; empty when it is not there.
+class TextFile {
+ public:
+  TextFile(const fs::path& directory, const char* file) : name_((directory / file).string()) {
+    std::error_code ignored;
+    present_ = fs::exists(name_, ignored);
+    if (present_) content_ = read_whole_file(name_, kMaxTokenizerBytes);
+  }
+
+  bool present() const { return present_; }
+  text::SourceText source() const { return {content_, name_}; }
+
+ private:
+  std::string name_;
+  std::string content_;
+  bool present_ = false;
+};
+
+struct Companions {
+  explicit Companions(const fs::path& directory)
+      : config(directory, "tokenizer_config.json"),
+        special_tokens(directory, "special_tokens_map.json"),
+        added_tokens(directory, "added_tokens.json") {}
+
+  text::CompanionFiles files() const { return {config.source(), special_tokens.source(), added_tokens.source()}; }
+
+  TextFile config;
+  TextFile special_tokens;
+  TextFile added_tokens;
+};
+
+text::ClipTokenizer load_clip_tokenizer(const OpenModel& model) {
+  const fs::path directory = model.dir.component_dir("tokenizer");
+  const Companions companions(directory);
+  const TextFile vocabulary(directory, "vocab.json");
+  const TextFile merges(directory, "merges.txt");
+  if (vocabulary.present() && merges.present()) {
+    return text::ClipTokenizer::parse(vocabulary.source(), merges.source(), companions.files());
+  }
+  const TextFile json(directory, "tokenizer.json");
+  if (json.present()) return text::ClipTokenizer::parse_json(json.source(), companions.files());
+  fail(ErrorCode::kNotFound, directory.string(), " holds neither vocab.json and merges.txt nor tokenizer.json");
+}
+
+text::T5Tokenizer load_t5_tokenizer(const OpenModel& model) {
+  const fs::path directory = model.dir.component_dir("tokenizer_2");
+  const Companions companions(directory);
+  const TextFile json(directory, "tokenizer.json");
+  if (json.present()) {
+    const auto rules = text::t5_rules_of(model.dir.components.find("tokenizer_2")->second.class_name);
+    return text::T5Tokenizer::parse_json(json.source(), companions.files(), rules);
+  }
+  const TextFile sentencepiece(directory, "spiece.model");
+  if (sentencepiece.present()) {
+    return text::T5Tokenizer::parse_sentencepiece(sentencepiece.source(), companions.files());
+  }
+  fail(ErrorCode::kNotFound, directory.string(), " holds neither tokenizer.json nor spiece.model");
+}
+
+void check_vocabulary(const char* tokenizer, int tokens, std::int64_t embeddings) {
+  if (tokens <= embeddings) return;
+  fail(ErrorCode::kInvalidFile, "the ", tokenizer, " tokenizer gives ids up to ", tokens - 1,
+       ", but its encoder has embeddings for ", embeddings, "; tokenizer and encoder do not belong together");
+}
+
+void warn_if_cut(const char* encoder, const text::TokenIds& tokens, std::vector<std::string>& warnings) {
+  if (tokens.cut.empty()) return;
+  warnings.push_back(std::string(encoder) + " reads " + std::to_string(tokens.ids.size()) +
+                     " tokens of the prompt; cut: \"" + tokens.cut + "\"");
+}
+
+}  // namespace
+
+TokenizedPrompts tokenize_prompts(const OpenModel& model, const Job& job) {
+  TokenizedPrompts result;
+  result.tokens.resize(job.conditionings.size());
+  {
+    const text::ClipTokenizer clip = load_clip_tokenizer(model);
+    check_vocabulary("CLIP", clip.vocab_size(), model.clip->vocab_size);
+    for (std::size_t c = 0; c < job.conditionings.size(); ++c) {
+      const text::TokenIds tokens =
+          clip.encode(job.conditionings[c].clip, static_cast<int>(model.clip->max_positions));
+      warn_if_cut("CLIP", tokens, result.warnings);
+      const std::size_t used = clip_pooled_position(*model.clip, tokens.ids) + 1;
+      result.tokens[c].clip.assign(tokens.ids.begin(), tokens.ids.begin() + static_cast<std::ptrdiff_t>(used));
+    }
+  }
+  const text::T5Tokenizer t5 = load_t5_tokenizer(model);
+  check_vocabulary("T5", t5.vocab_size(), model.t5->vocab_size);
+  for (std::size_t c = 0; c < job.conditionings.size(); ++c) {
+    const text::TokenIds tokens = t5.encode(job.conditionings[c].t5, job.max_sequence_length);
+    warn_if_cut("T5", tokens, result.warnings);
+    result.tokens[c].t5 = tokens.ids;
+  }
+  return result;
+}
+
+}  // namespace steadyflux
