@@ -137,7 +137,7 @@ std::vector<std::int64_t> Config::require_ints(std::string_view key, IntRange ra
 std::vector<std::int64_t> Config::get_ints(std::string_view key, std::vector<std::int64_t> fallback,
                                            IntRange range) const {
   const Json* value = node_->find(key);
-  return value != nullptr ? node_->to_ints(key, *value, range) : fallback;
+  return value != nullptr ? node_->to_ints(key, *value, range) : std::move(fallback);
 }
 
 std::vector<std::string> Config::require_strings(std::string_view key) const {
@@ -146,7 +146,7 @@ std::vector<std::string> Config::require_strings(std::string_view key) const {
 
 std::vector<std::string> Config::get_strings(std::string_view key, std::vector<std::string> fallback) const {
   const Json* value = node_->find(key);
-  return value != nullptr ? node_->to_strings(key, *value) : fallback;
+  return value != nullptr ? node_->to_strings(key, *value) : std::move(fallback);
 }
 
 std::vector<std::optional<std::string>> Config::require_nullable_strings(std::string_view key) const {

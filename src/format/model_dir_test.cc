@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "io/expect_error.h"
+#include "platform/temporary_dir.h"
 
 namespace steadyflux {
 namespace {
@@ -17,12 +18,9 @@ constexpr std::string_view kParts =
 class ModelDirTest : public testing::Test {
  protected:
   void SetUp() override {
-    root_ = fs::path(testing::TempDir()) / "steadyflux_model_dir";
-    fs::remove_all(root_);
     for (const char* part : {"scheduler", "vae", "transformer"}) fs::create_directories(root_ / part);
     put_index("FluxPipeline", std::string(kParts));
   }
-  void TearDown() override { fs::remove_all(root_); }
 
   void put(const fs::path& path, std::string_view text) { std::ofstream(root_ / path) << text; }
   void put_index(std::string_view pipeline, const std::string& parts) {
@@ -32,7 +30,8 @@ class ModelDirTest : public testing::Test {
     expect_error(code, part, [&] { open_model_dir(root_); });
   }
 
-  fs::path root_;
+  TemporaryDir temporary_{"model_dir"};
+  const fs::path root_ = temporary_.path();
 };
 
 TEST_F(ModelDirTest, FindsComponents) {

@@ -3,6 +3,7 @@
 
 #include "format/safetensors.h"
 #include "io/expect_error.h"
+#include "platform/temporary_dir.h"
 
 namespace steadyflux {
 namespace {
@@ -11,16 +12,9 @@ namespace fs = std::filesystem;
 
 class SafetensorsWrite : public testing::Test {
  protected:
-  void SetUp() override {
-    directory_ = fs::path(testing::TempDir()) / "steadyflux_safetensors_write";
-    fs::remove_all(directory_);
-    fs::create_directories(directory_);
-    path_ = directory_ / "w.safetensors";
-  }
-  void TearDown() override { fs::remove_all(directory_); }
-
-  fs::path directory_;
-  fs::path path_;
+  TemporaryDir temporary_{"safetensors_write"};
+  const fs::path directory_ = temporary_.path();
+  const fs::path path_ = directory_ / "w.safetensors";
 };
 
 std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }

@@ -79,6 +79,7 @@ WeightIndex open_shards(const fs::path& directory, const fs::path& index) {
   std::set<std::string> shards;
   for (const auto& [tensor, shard] : weight_map) shards.insert(shard);
   std::vector<std::shared_ptr<const ReadableFile>> files;
+  files.reserve(shards.size());
   for (const std::string& shard : shards) files.push_back(open_file(directory / shard));
   WeightIndex result(directory.string(), std::move(files));
   for (const auto& [tensor, shard] : weight_map) {

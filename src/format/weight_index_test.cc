@@ -5,6 +5,7 @@
 #include "format/safetensors.h"
 #include "io/expect_error.h"
 #include "io/memory_file.h"
+#include "platform/temporary_dir.h"
 
 namespace steadyflux {
 namespace {
@@ -13,13 +14,6 @@ namespace fs = std::filesystem;
 
 class WeightIndexTest : public testing::Test {
  protected:
-  void SetUp() override {
-    directory_ = fs::path(testing::TempDir()) / "steadyflux_weight_index";
-    fs::remove_all(directory_);
-    fs::create_directories(directory_);
-  }
-  void TearDown() override { fs::remove_all(directory_); }
-
   // A file of one-byte tensors with the given names.
   void put_shard(const std::string& file, std::initializer_list<const char*> names) {
     constexpr std::string_view kByte = "x";
@@ -42,7 +36,8 @@ class WeightIndexTest : public testing::Test {
     expect_error(code, part, [&] { open(); });
   }
 
-  fs::path directory_;
+  TemporaryDir temporary_{"weight_index"};
+  const fs::path directory_ = temporary_.path();
 };
 
 TEST_F(WeightIndexTest, OpensASingleFile) {

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "io/expect_error.h"
+#include "platform/temporary_dir.h"
 
 namespace steadyflux {
 namespace {
@@ -18,19 +19,13 @@ namespace fs = std::filesystem;
 
 class FileTest : public testing::Test {
  protected:
-  void SetUp() override {
-    directory_ = fs::path(testing::TempDir()) / "steadyflux_file_test";
-    fs::remove_all(directory_);
-    fs::create_directories(directory_);
-  }
-  void TearDown() override { fs::remove_all(directory_); }
-
   std::size_t num_files() const {
     return static_cast<std::size_t>(std::distance(fs::directory_iterator(directory_), fs::directory_iterator()));
   }
   static std::string content(const fs::path& path) { return read_whole_file(path, 1 << 20); }
 
-  fs::path directory_;
+  TemporaryDir temporary_{"file_test"};
+  const fs::path directory_ = temporary_.path();
 };
 
 TEST_F(FileTest, ReadsAtAnyOffset) {

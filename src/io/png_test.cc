@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "io/faulty_file.h"
 #include "io/memory_file.h"
+#include "platform/temporary_dir.h"
 
 namespace steadyflux {
 namespace {
@@ -62,10 +63,10 @@ TEST(Png, PixelsAndTextsRoundTrip) {
 TEST(Png, BytesDependOnTheArgumentsAlone) { EXPECT_EQ(encoded(gradient(16, 16)), encoded(gradient(16, 16))); }
 
 TEST(Png, WritesAFile) {
-  const fs::path path = fs::path(testing::TempDir()) / "steadyflux_png_test.png";
+  const TemporaryDir directory("png_test");
+  const fs::path path = directory.path() / "image.png";
   write_png(path, gradient(8, 8), {});
   EXPECT_EQ(read_png(*open_file(path)).image.pixels, gradient(8, 8).pixels);
-  fs::remove(path);
 }
 
 TEST(Png, RefusesWrongArguments) {

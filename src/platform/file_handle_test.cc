@@ -8,13 +8,12 @@
 #include <utility>
 
 #include "base/error.h"
+#include "platform/temporary_dir.h"
 
 namespace steadyflux {
 namespace {
 
 namespace fs = std::filesystem;
-
-fs::path temporary(const char* name) { return fs::path(testing::TempDir()) / name; }
 
 std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
 
@@ -30,8 +29,8 @@ ErrorCode code_of_opening(const fs::path& path) {
 }
 
 TEST(FileHandle, WritesAndReadsBack) {
-  const fs::path path = temporary("file_handle_round_trip");
-  fs::remove(path);
+  const TemporaryDir directory("file_handle");
+  const fs::path path = directory.path() / "new";
   FileHandle out = FileHandle::create_new(path);
   ASSERT_TRUE(out.is_open());
   out.write_all(bytes_of("hello, "), path);
@@ -47,20 +46,20 @@ TEST(FileHandle, WritesAndReadsBack) {
   EXPECT_EQ(std::string(reinterpret_cast<const char*>(word.data()), 4), "file");
   EXPECT_EQ(in.read_some(9, word, path), 2U);
   EXPECT_EQ(in.read_some(11, word, path), 0U);
-  fs::remove(path);
 }
 
 TEST(FileHandle, CreateNewLeavesAnExistingFileAlone) {
-  const fs::path path = temporary("file_handle_exists");
+  const TemporaryDir directory("file_handle");
+  const fs::path path = directory.path() / "old";
   std::ofstream(path) << "kept";
   EXPECT_FALSE(FileHandle::create_new(path).is_open());
   EXPECT_EQ(fs::file_size(path), 4U);
-  fs::remove(path);
 }
 
 TEST(FileHandle, SaysWhatCannotBeRead) {
-  EXPECT_EQ(code_of_opening(temporary("no_such_file")), ErrorCode::kNotFound);
-  EXPECT_EQ(code_of_opening(testing::TempDir()), ErrorCode::kIo);
+  const TemporaryDir directory("file_handle");
+  EXPECT_EQ(code_of_opening(directory.path() / "absent"), ErrorCode::kNotFound);
+  EXPECT_EQ(code_of_opening(directory.path()), ErrorCode::kIo);
   EXPECT_EQ(code_of_opening("/dev/null"), ErrorCode::kIo);
 }
 

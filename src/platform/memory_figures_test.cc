@@ -67,6 +67,7 @@ TEST(Process, HeapGoesBackToTheSystemWhenFreed) {
   const std::uint64_t before = process_memory().anon_bytes;
   const auto fill = [] {
     std::vector<std::unique_ptr<std::vector<char>>> blocks;
+    blocks.reserve(64);
     for (int i = 0; i < 64; ++i) blocks.push_back(std::make_unique<std::vector<char>>(1 << 20, 'x'));
   };
   std::thread(fill).join();

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "platform/temporary_dir.h"
 
 namespace steadyflux {
 namespace {
@@ -16,12 +17,9 @@ namespace fs = std::filesystem;
 class FakeMachine : public testing::Test {
  protected:
   void SetUp() override {
-    root_ = fs::path(testing::TempDir()) / "fake_machine";
-    fs::remove_all(root_);
     put("proc/meminfo",
         "MemTotal: 16777216 kB\nMemFree: 1 kB\nMemAvailable: 8388608 kB\nSwapTotal: 4 kB\nSwapFree: 2 kB\n");
   }
-  void TearDown() override { fs::remove_all(root_); }
 
   void put(const fs::path& path, std::string_view text) {
     fs::create_directories((root_ / path).parent_path());
@@ -29,7 +27,8 @@ class FakeMachine : public testing::Test {
   }
 
   static constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
-  fs::path root_;
+  TemporaryDir temporary_{"fake_machine"};
+  const fs::path root_ = temporary_.path();
 };
 
 TEST_F(FakeMachine, WithoutGroupsTheMachineIsTheLimit) {
