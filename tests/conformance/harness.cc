@@ -1,0 +1,134 @@
+#include "harness.h"
+
+#include <algorithm>
+#include <cstring>
+#include <sstream>
+
+#include "backend/arena.h"
+#include "backend/reference/elements.h"
+#include "backend/reference/reference_backend.h"
+#include "bounds.h"
+#include "tolerance.h"
+
+namespace steadyflux::conformance {
+namespace {
+
+constexpr std::byte kPoison{0xFF};
+constexpr int kMaxReported = 3;
+
+// Device memory of a block that starts with given content.
+class Block {
+ public:
+  Block(Backend& backend, std::size_t bytes) : backend_(backend), region_(backend.reserve(bytes)) {}
+
+  std::byte* data() const { return region_->data(); }
+  void set(const std::vector<std::byte>& content) const { backend_.upload(content, whole()); }
+  std::vector<std::byte> get() const {
+    std::vector<std::byte> content(region_->size_bytes());
+    backend_.download(whole(), content);
+    return content;
+  }
+
+ private:
+  Tensor whole() const { return {region_->data(), DType::kU8, {static_cast<std::int64_t>(region_->size_bytes())}}; }
+
+  Backend& backend_;
+  std::unique_ptr<Region> region_;
+};
+
+// The address of an element of an output, `index` counted in row-major order.
+const std::byte* element_address(const Tensor& tensor, std::int64_t index) {
+  const std::int64_t row_elements = tensor.shape.num_elements() / tensor.dim(0);
+  const std::int64_t offset = index / row_elements * tensor.row_stride() + index % row_elements;
+  return tensor.data + static_cast<std::size_t>(offset) * dtype_bytes(tensor.dtype);
+}
+
+double element(const Tensor& tensor, std::int64_t index) {
+  Tensor single = tensor;
+  single.data = const_cast<std::byte*>(element_address(tensor, index));
+  return tensor.dtype == DType::kU8 ? static_cast<double>(*single.as<std::uint8_t>()) : reference::load(single, 0);
+}
+
+// `image` with the outputs' elements taken from `other`, which has the same layout.
+std::vector<std::byte> with_outputs_of(const Case& each, std::vector<std::byte> image, std::vector<std::byte>& other) {
+  for (const Tensor& output : outputs_of(build(each, other.data()).op)) {
+    for (std::int64_t i = 0; i < output.shape.num_elements(); ++i) {
+      const std::byte* source = element_address(output, i);
+      std::memcpy(image.data() + (source - other.data()), source, dtype_bytes(output.dtype));
+    }
+  }
+  return image;
+}
+
+}  // namespace
+
+Outcome run_case(Backend& backend, const Case& each) {
+  // Where the block lies is known once its size is.
+  const std::size_t bytes = build(each, nullptr).image.size();
+  const Block block(backend, bytes);
+  const Problem problem = build(each, block.data());
+  ops::check(problem.op);
+  block.set(problem.image);
+
+  const std::size_t scratch_bytes = backend.scratch_bytes(problem.op);
+  const Block scratch(backend, scratch_bytes + 2 * Arena::kAlignment);
+  scratch.set(std::vector<std::byte>(scratch_bytes + 2 * Arena::kAlignment, kPoison));
+  backend.run(problem.op, {scratch.data() + Arena::kAlignment, scratch_bytes});
+  backend.wait(backend.record());
+
+  Outcome outcome = {block.get(), {}};
+  if (with_outputs_of(each, problem.image, outcome.image) != outcome.image) {
+    outcome.violations.emplace_back("memory outside the outputs was written");
+  }
+  const std::vector<std::byte> scratch_after = scratch.get();
+  const auto untouched = [](std::byte value) { return value == kPoison; };
+  if (!std::all_of(scratch_after.begin(), scratch_after.begin() + Arena::kAlignment, untouched) ||
+      !std::all_of(scratch_after.end() - Arena::kAlignment, scratch_after.end(), untouched)) {
+    outcome.violations.emplace_back("memory outside the scratch was written");
+  }
+  return outcome;
+}
+
+Expectation::Expectation(const Case& each) : case_(each) {
+  expected_ = run_case(*make_reference_backend(), each);
+  std::vector<std::byte> image = build(each, nullptr).image;
+  bounds_ = error_bounds(build(each, image.data()).op);
+}
+
+std::vector<std::string> Expectation::violations(Backend& backend) const {
+  const Outcome outcome = run_case(backend, case_);
+  std::vector<std::string> all = expected_.violations;
+  all.insert(all.end(), outcome.violations.begin(), outcome.violations.end());
+  for (std::size_t i = 0; i < bounds_.size(); ++i) compare(i, outcome.image, all);
+  return all;
+}
+
+void Expectation::compare(std::size_t output, const std::vector<std::byte>& image,
+                          std::vector<std::string>& violations) const {
+  const auto tensor_in = [&](const std::vector<std::byte>& block) {
+    return outputs_of(build(case_, const_cast<std::byte*>(block.data())).op).at(output);
+  };
+  const Tensor got = tensor_in(image);
+  const Tensor expected = tensor_in(expected_.image);
+  const std::vector<double>& bounds = bounds_[output];
+  int num_wrong = 0;
+  for (std::int64_t i = 0; i < got.shape.num_elements(); ++i) {
+    const double value = element(got, i);
+    const double right = element(expected, i);
+    const double allowed = allowed_difference(right, bounds.at(static_cast<std::size_t>(i)), got.dtype);
+    // Written so that NaN, the poison, is wrong.
+    if (std::fabs(value - right) <= allowed) continue;
+    if (++num_wrong > kMaxReported) continue;
+    std::ostringstream text;
+    text.precision(9);
+    text << "output " << output << " " << got.shape.to_string() << " element " << i << ": got " << value
+         << ", expected " << right << " within " << allowed;
+    violations.push_back(text.str());
+  }
+  if (num_wrong > kMaxReported) {
+    violations.push_back(std::to_string(num_wrong) + " of " + std::to_string(got.shape.num_elements()) +
+                         " elements are wrong");
+  }
+}
+
+}  // namespace steadyflux::conformance

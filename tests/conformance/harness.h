@@ -1,0 +1,38 @@
+// Runs a case on a backend and says in which ways the outcome breaks the contract.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "problem.h"
+
+namespace steadyflux::conformance {
+
+// What a backend left behind.
+struct Outcome {
+  std::vector<std::byte> image;         // the case's block
+  std::vector<std::string> violations;  // writes outside the outputs or the scratch
+};
+
+// Runs the case once, in poisoned scratch of exactly the size the backend asks for.
+Outcome run_case(Backend& backend, const Case& each);
+
+// The reference's results for one case and how far another backend may be from them.
+// Holds both. Thread rule: const use from any thread.
+class Expectation {
+ public:
+  explicit Expectation(const Case& each);
+
+  // Everything wrong with the backend's outcome, the first few elements of each output; nothing when it conforms.
+  std::vector<std::string> violations(Backend& backend) const;
+
+ private:
+  void compare(std::size_t output, const std::vector<std::byte>& image, std::vector<std::string>& violations) const;
+
+  Case case_;
+  Outcome expected_;
+  std::vector<std::vector<double>> bounds_;
+};
+
+}  // namespace steadyflux::conformance

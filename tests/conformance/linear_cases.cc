@@ -1,0 +1,128 @@
+// Linear layers: every type, odd sizes, sizes across tile borders, every epilogue, strided operands.
+#include "problem.h"
+
+namespace steadyflux::conformance {
+namespace {
+
+using ops::Activation;
+
+struct LinearShape {
+  std::int64_t rows, in_features, out_features;
+};
+
+struct LinearTypes {
+  DType x, weight, out;
+};
+
+std::string name_of(const LinearShape& shape, const LinearTypes& types) {
+  return std::to_string(shape.rows) + "x" + std::to_string(shape.in_features) + "x" +
+         std::to_string(shape.out_features) + "_" + conformance::name_of(types.x) + "_" +
+         conformance::name_of(types.weight) + "_" + conformance::name_of(types.out);
+}
+
+Case plain(const LinearShape& shape, const LinearTypes& types) {
+  return {"linear_" + name_of(shape, types), [=](Builder& builder) -> ops::Op {
+            const Tensor x = builder.input(types.x, {shape.rows, shape.in_features});
+            const Tensor weight = builder.input(types.weight, {shape.out_features, shape.in_features});
+            const Tensor out = builder.output(types.out, {shape.rows, shape.out_features});
+            return ops::LinearMany{x, builder.parts({{.linear = {.weight = weight}, .out = out}})};
+          }};
+}
+
+// Bias, activation, and the result added to what is there, with or without a gate.
+Case epilogue(const std::string& name, Activation activation, bool gated, bool accumulate, const LinearTypes& types) {
+  return {"linear_" + name, [=](Builder& builder) -> ops::Op {
+            const Tensor x = builder.input(types.x, {37, 65});
+            const ops::Linear linear = {builder.input(types.weight, {29, 65}), builder.input(types.weight, {29})};
+            ops::LinearPart part = {.linear = linear,
+                                    .out = builder.input(types.out, {37, 29}),
+                                    .activation = activation,
+                                    .accumulate = accumulate};
+            if (gated) part.gate = builder.input(DType::kF32, {29});
+            return ops::LinearMany{x, builder.parts({part})};
+          }};
+}
+
+// Input, weight and output are parts of wider matrices.
+Case strided(const LinearTypes& types, std::int64_t gap) {
+  const LinearShape shape = {33, 50, 47};
+  return {
+      "linear_strided_" + std::to_string(gap) + "_" + name_of(shape, types), [=](Builder& builder) -> ops::Op {
+        const Tensor x = builder.input(types.x, {shape.rows, shape.in_features}, {.gap = gap});
+        const Tensor weight = builder.input(types.weight, {shape.out_features, shape.in_features}, {.gap = gap + 2});
+        const Tensor out = builder.output(types.out, {shape.rows, shape.out_features}, {.gap = gap + 4});
+        return ops::LinearMany{x, builder.parts({{.linear = {.weight = weight}, .out = out}})};
+      }};
+}
+
+// One input for three projections into one matrix and a wider layer of another type, as in a transformer block.
+Case shared_input(DType activations, DType weights) {
+  return {"linear_shared_" + conformance::name_of(activations) + "_" + conformance::name_of(weights),
+          [=](Builder& builder) -> ops::Op {
+            const std::int64_t width = 48;
+            const Tensor x = builder.input(activations, {70, width}, {.gap = 5});
+            const Tensor qkv = builder.output(activations, {70, 3 * width});
+            std::vector<ops::LinearPart> parts;
+            for (std::int64_t i = 0; i < 3; ++i) {
+              const ops::Linear linear = {builder.input(weights, {width, width}), builder.input(weights, {width})};
+              parts.push_back({.linear = linear, .out = qkv.cols(i * width, width)});
+            }
+            const Tensor wide = builder.output(DType::kF32, {70, 4 * width + 1});
+            const Tensor wide_weight = builder.input(DType::kF32, {4 * width + 1, width});
+            parts.push_back({.linear = {.weight = wide_weight}, .out = wide, .activation = Activation::kGeluTanh});
+            return ops::LinearMany{x, builder.parts(parts)};
+          }};
+}
+
+}  // namespace
+
+std::vector<Case> linear_cases() {
+  constexpr DType f32 = DType::kF32;
+  constexpr DType bf16 = DType::kBF16;
+  constexpr DType f16 = DType::kF16;
+  std::vector<Case> cases;
+  for (const DType x : {f32, bf16}) {
+    for (const DType weight : {f32, f16, bf16}) {
+      for (const DType out : {f32, bf16}) {
+        cases.push_back(plain({17, 40, 24}, {x, weight, out}));
+        cases.push_back(strided({x, weight, out}, 3));
+      }
+      cases.push_back(shared_input(x, weight));
+    }
+  }
+  const LinearTypes all_f32 = {f32, f32, f32};
+  const LinearTypes all_bf16 = {bf16, bf16, bf16};
+  const LinearTypes mixed = {f32, bf16, f32};
+  for (const LinearTypes& types : {all_f32, all_bf16, mixed, LinearTypes{bf16, f16, f32}}) {
+    for (const LinearShape& shape : {LinearShape{1, 1, 1},
+                                     {1, 7, 1},
+                                     {2, 1, 15},
+                                     {1, 256, 3072},
+                                     {3, 3072, 7},
+                                     {15, 24, 15},
+                                     {64, 64, 64},
+                                     {77, 192, 40},
+                                     {300, 64, 130},
+                                     {513, 40, 129},
+                                     {257, 15, 127},
+                                     {7, 1100, 133},
+                                     {5, 2049, 3}}) {
+      cases.push_back(plain(shape, types));
+    }
+  }
+  for (const std::int64_t gap : {16, 64}) cases.push_back(strided(all_bf16, gap));
+  for (const LinearTypes& types : {all_f32, all_bf16, LinearTypes{bf16, bf16, f32}}) {
+    const std::string suffix = "_" + conformance::name_of(types.x) + "_" + conformance::name_of(types.out);
+    cases.push_back(epilogue("bias" + suffix, Activation::kNone, false, false, types));
+    cases.push_back(epilogue("silu" + suffix, Activation::kSilu, false, false, types));
+    cases.push_back(epilogue("gelu_tanh" + suffix, Activation::kGeluTanh, false, false, types));
+    cases.push_back(epilogue("gelu_erf" + suffix, Activation::kGeluErf, false, false, types));
+    cases.push_back(epilogue("quick_gelu" + suffix, Activation::kQuickGelu, false, false, types));
+    cases.push_back(epilogue("accumulate" + suffix, Activation::kNone, false, true, types));
+    cases.push_back(epilogue("gate" + suffix, Activation::kNone, true, true, types));
+    cases.push_back(epilogue("silu_gate" + suffix, Activation::kSilu, true, true, types));
+  }
+  return cases;
+}
+
+}  // namespace steadyflux::conformance

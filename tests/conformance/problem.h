@@ -1,0 +1,75 @@
+// One operation with its data, laid out in one block of memory that can be placed on any backend.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "ops/ops.h"
+
+namespace steadyflux::conformance {
+
+// How a tensor is filled and laid out.
+struct Spec {
+  double scale = 1;  // values are uniform in mean ± scale
+  double mean = 0;
+  std::int64_t gap = 0;  // elements between the rows, never to be read or written
+};
+
+struct Problem {
+  std::vector<std::byte> image;  // the block's content before the operation
+  std::vector<ops::LinearPart> parts;
+  ops::Op op;
+};
+
+// Lays out the tensors of a problem one after another, a guard on both sides of each. Guards, gaps and outputs hold
+// 0xFF bytes, which are NaN in every floating-point type. The same calls give the same layout and values.
+class Builder {
+ public:
+  static constexpr std::size_t kGuardBytes = 256;
+
+  // `base` is where the block will lie; only its address is used.
+  Builder(std::byte* base, Problem& problem);
+
+  // Filled with values: read, or changed in place.
+  Tensor input(DType dtype, const Shape& shape, const Spec& spec = {});
+  // Only written.
+  Tensor output(DType dtype, const Shape& shape, const Spec& spec = {});
+  Tensor ids(std::int64_t count, std::int64_t vocabulary);
+  // A linear's parts; the list lives as long as the problem.
+  std::span<const ops::LinearPart> parts(std::vector<ops::LinearPart> list);
+
+ private:
+  Tensor place(DType dtype, const Shape& shape, std::int64_t gap);
+  void fill(const Tensor& tensor, const Spec& spec);
+
+  std::byte* base_;
+  Problem& problem_;
+  std::mt19937_64 random_;
+};
+
+struct Case {
+  std::string name;  // letters, digits and underscores
+  std::function<ops::Op(Builder&)> build;
+};
+
+// The case with its block at `base`.
+Problem build(const Case& each, std::byte* base);
+
+// What the operation writes, in the order in which its struct names them.
+std::vector<Tensor> outputs_of(const ops::Op& op);
+
+// "f32", "bf16", … for case names.
+std::string name_of(DType dtype);
+
+// One list for each family of operations.
+std::vector<Case> linear_cases();
+std::vector<Case> norm_cases();
+std::vector<Case> attention_cases();
+std::vector<Case> conv_cases();
+std::vector<Case> elementwise_cases();
+std::vector<Case> all_cases();
+
+}  // namespace steadyflux::conformance
