@@ -1,0 +1,73 @@
+#include "backend/cpu/cpu_backend.h"
+
+#include <cstring>
+#include <variant>
+
+#include "backend/cpu/attention.h"
+#include "backend/cpu/context.h"
+#include "backend/cpu/conv2d.h"
+#include "backend/cpu/linear.h"
+#include "backend/cpu/pixel_ops.h"
+#include "backend/cpu/row_ops.h"
+#include "base/error.h"
+#include "platform/page_region.h"
+
+namespace steadyflux {
+namespace {
+
+// Pages are exact multiples; the region answers with what was asked for.
+class CpuRegion : public Region {
+ public:
+  explicit CpuRegion(std::size_t size_bytes) : size_bytes_(size_bytes), pages_(size_bytes) {}
+  std::byte* data() const override { return pages_.data(); }
+  std::size_t size_bytes() const override { return size_bytes_; }
+
+ private:
+  std::size_t size_bytes_;
+  PageRegion pages_;
+};
+
+class CpuBackend : public Backend {
+ public:
+  explicit CpuBackend(const CpuOptions& options)
+      : context_(options.num_threads > 0 ? options.num_threads : available_threads(),
+                 options.bf16 == CpuBf16::kAuto && cpu::has_bf16_products()) {}
+
+  std::string_view name() const override { return "cpu"; }
+
+  std::size_t scratch_bytes(const ops::Op& op) override {
+    return std::visit([this](const auto& concrete) { return cpu::scratch_bytes(context_, concrete); }, op);
+  }
+
+  void run(const ops::Op& op, std::span<std::byte> scratch) override {
+    Arena arena(scratch.data(), scratch.size());
+    std::visit([&](const auto& concrete) { cpu::run(context_, concrete, arena); }, op);
+  }
+
+  std::unique_ptr<Region> reserve(std::size_t bytes) override { return std::make_unique<CpuRegion>(bytes); }
+
+  void upload(std::span<const std::byte> host, const Tensor& tensor) override {
+    ensure(tensor.is_contiguous() && host.size() == tensor.num_bytes(), "upload of ", host.size(), " bytes to ",
+           tensor.shape.to_string());
+    if (!host.empty()) std::memcpy(tensor.data, host.data(), host.size());
+  }
+
+  void download(const Tensor& tensor, std::span<std::byte> host) override {
+    ensure(tensor.is_contiguous() && host.size() == tensor.num_bytes(), "download of ", tensor.shape.to_string(),
+           " to ", host.size(), " bytes");
+    if (!host.empty()) std::memcpy(host.data(), tensor.data, host.size());
+  }
+
+  // Work is done when run() returns.
+  Event record() override { return 0; }
+  void wait(Event) override {}
+
+ private:
+  cpu::Context context_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options) { return std::make_unique<CpuBackend>(options); }
+
+}  // namespace steadyflux
