@@ -1,0 +1,164 @@
+"""The five networks of the pipeline, small, from diffusers' and transformers' own classes."""
+
+import json
+
+import torch
+from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
+from torch import nn
+from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
+
+CLIP_WIDTH = 128
+T5_WIDTH = 256
+
+
+def make_autoencoder():
+    return AutoencoderKL(
+        in_channels=3,
+        out_channels=3,
+        latent_channels=16,
+        block_out_channels=(32, 64, 64, 64),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=1,
+        norm_num_groups=16,
+        sample_size=128,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+        force_upcast=False,
+    )
+
+
+def make_transformer():
+    transformer = FluxTransformer2DModel(
+        patch_size=1,
+        in_channels=64,
+        num_layers=2,
+        num_single_layers=2,
+        num_attention_heads=4,
+        attention_head_dim=64,
+        axes_dims_rope=(8, 28, 28),
+        joint_attention_dim=T5_WIDTH,
+        pooled_projection_dim=CLIP_WIDTH,
+        guidance_embeds=False,
+    )
+    # Every block starts as the identity and the velocity as zero: training is calm from the first step.
+    blocks = [*transformer.transformer_blocks, *transformer.single_transformer_blocks]
+    modulations = [getattr(b, name).linear for b in blocks for name in ("norm1", "norm1_context", "norm") if hasattr(b, name)]
+    for linear in [*modulations, transformer.norm_out.linear, transformer.proj_out]:
+        nn.init.zeros_(linear.weight)
+        nn.init.zeros_(linear.bias)
+    return transformer
+
+
+def make_clip(vocab_size):
+    return CLIPTextModel._from_config(
+        CLIPTextConfig(
+            vocab_size=vocab_size,
+            hidden_size=CLIP_WIDTH,
+            intermediate_size=4 * CLIP_WIDTH,
+            projection_dim=CLIP_WIDTH,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            max_position_embeddings=77,
+            hidden_act="quick_gelu",
+            bos_token_id=vocab_size - 2,
+            eos_token_id=vocab_size - 1,
+            pad_token_id=vocab_size - 1,
+        ),
+        attn_implementation="eager",
+    )
+
+
+def make_t5(vocab_size):
+    return T5EncoderModel._from_config(
+        T5Config(
+            vocab_size=vocab_size,
+            d_model=T5_WIDTH,
+            d_kv=64,
+            d_ff=T5_WIDTH,
+            num_layers=2,
+            num_heads=4,
+            feed_forward_proj="gated-gelu",
+            dropout_rate=0.0,
+            tie_word_embeddings=False,
+            pad_token_id=0,
+            eos_token_id=1,
+            decoder_start_token_id=0,
+        ),
+        attn_implementation="eager",
+    )
+
+
+class TextToVelocity(nn.Module):
+    """All that flow matching trains: both text encoders and the transformer."""
+
+    def __init__(self, clip_vocab_size, t5_vocab_size):
+        super().__init__()
+        self.text_encoder = make_clip(clip_vocab_size)
+        self.text_encoder_2 = make_t5(t5_vocab_size)
+        self.transformer = make_transformer()
+
+    def forward(self, noisy, times, clip_ids, t5_ids):
+        """The velocity (noise - latents) at `times` in [0, 1]; latents and result are [n, 16, h, w]."""
+        count, _, height, width = noisy.shape
+        device = noisy.device
+        rows = torch.arange(height // 2, device=device).repeat_interleave(width // 2)
+        columns = torch.arange(width // 2, device=device).repeat(height // 2)
+        packed = self.transformer(
+            hidden_states=pack(noisy),
+            encoder_hidden_states=self.text_encoder_2(t5_ids)[0],
+            pooled_projections=self.text_encoder(clip_ids).pooler_output,
+            timestep=times,
+            img_ids=torch.stack([torch.zeros_like(rows), rows, columns], dim=1).float(),
+            txt_ids=torch.zeros(t5_ids.shape[1], 3, device=device),
+            return_dict=False,
+        )[0]
+        return unpack(packed, height, width)
+
+
+def pack(latents):
+    """[n, c, h, w] to [n, h/2 * w/2, 4c], FLUX's two by two patches."""
+    n, c, h, w = latents.shape
+    return latents.view(n, c, h // 2, 2, w // 2, 2).permute(0, 2, 4, 1, 3, 5).reshape(n, h * w // 4, 4 * c)
+
+
+def unpack(packed, height, width):
+    n, _, c = packed.shape
+    return packed.view(n, height // 2, width // 2, c // 4, 2, 2).permute(0, 3, 1, 4, 2, 5).reshape(n, c // 4, height, width)
+
+
+def save_pipeline(out, autoencoder, model, settings):
+    """Writes everything but the tokenizers to `out`, in bf16, as diffusers lays out FLUX.1."""
+    scheduler = FlowMatchEulerDiscreteScheduler(
+        num_train_timesteps=1000,
+        shift=settings["shift"],
+        use_dynamic_shifting=False,
+        base_shift=0.5,
+        max_shift=1.15,
+        base_image_seq_len=256,
+        max_image_seq_len=4096,
+    )
+    scheduler.save_pretrained(out / "scheduler")
+    parts = {
+        "text_encoder": model.text_encoder,
+        "text_encoder_2": model.text_encoder_2,
+        "transformer": model.transformer,
+        "vae": autoencoder,
+    }
+    for name, part in parts.items():
+        part.to(torch.bfloat16).save_pretrained(out / name, max_shard_size="14MB")
+    (out / "text_encoder_2" / "generation_config.json").unlink(missing_ok=True)
+    index = {
+        "_class_name": "FluxPipeline",
+        "_diffusers_version": "0.42.1",
+        "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "text_encoder_2": ["transformers", "T5EncoderModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "tokenizer_2": ["transformers", "T5TokenizerFast"],
+        "transformer": ["diffusers", "FluxTransformer2DModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
+    (out / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+    defaults = {key: settings[key] for key in ("width", "height", "steps", "guidance", "max_sequence_length")}
+    (out / "steadyflux.json").write_text(json.dumps(defaults, indent=2) + "\n")
