@@ -19,8 +19,11 @@
 
 namespace steadyflux {
 
-// Element type of activations. Residual streams, latents and all sums are f32 in either.
-enum class ModelDType { kAuto, kF32, kBF16 };  // kAuto: bf16 if the checkpoint's transformer is, otherwise f32
+// The dtype a model is run as: that of its timestep chain and, unless told otherwise, of noise and activations.
+enum class ModelDType { kAuto, kF32, kBF16 };  // kAuto: bf16 if most of the transformer's weights are, otherwise f32
+
+// Element type of activations between operations. Residual streams, latents and all sums are f32 in either.
+enum class ComputeDType { kAuto, kF32, kBF16 };  // kAuto: the model's dtype
 
 // Element type in which the initial noise is drawn.
 enum class NoiseDType { kAuto, kF32, kBF16 };  // kAuto: the model's dtype, as the reference pipeline does
@@ -29,6 +32,7 @@ struct EngineOptions {
   std::string model = "spark";  // a directory in the diffusers layout, "spark", or the ID of a locally cached model
   int threads = 0;              // worker threads; 0: one per processor
   ModelDType dtype = ModelDType::kAuto;
+  ComputeDType compute = ComputeDType::kAuto;
   bool reference_backend = false;  // compute with the naive f32 oracle: for tests, very slow
 };
 

@@ -82,19 +82,21 @@ std::vector<ImageJob> list_images(const Request& request, std::size_t num_prompt
   return images;
 }
 
-}  // namespace
-
-DType activation_dtype(const EngineOptions& options, const OpenModel& model) {
-  switch (options.dtype) {
-    case ModelDType::kF32:
-      return DType::kF32;
-    case ModelDType::kBF16:
-      return DType::kBF16;
-    case ModelDType::kAuto:
-      break;
-  }
-  return model.weights_dtype == DType::kBF16 ? DType::kBF16 : DType::kF32;
+DType chosen_model_dtype(const OpenModel& model, const EngineOptions& options) {
+  if (options.dtype == ModelDType::kAuto) return model.weights_dtype == DType::kBF16 ? DType::kBF16 : DType::kF32;
+  return options.dtype == ModelDType::kBF16 ? DType::kBF16 : DType::kF32;
 }
+
+void choose_dtypes(const OpenModel& model, const EngineOptions& options, const Request& request, Job& job) {
+  job.model_dtype = chosen_model_dtype(model, options);
+  job.activations = job.noise = job.model_dtype;
+  if (options.compute != ComputeDType::kAuto) {
+    job.activations = options.compute == ComputeDType::kBF16 ? DType::kBF16 : DType::kF32;
+  }
+  if (request.noise != NoiseDType::kAuto) job.noise = request.noise == NoiseDType::kBF16 ? DType::kBF16 : DType::kF32;
+}
+
+}  // namespace
 
 Job make_job(const OpenModel& model, const EngineOptions& options, const Request& request) {
   check_prompts(model, request);
@@ -116,9 +118,7 @@ Job make_job(const OpenModel& model, const EngineOptions& options, const Request
   job.schedule = sampling::make_schedule(model.scheduler, chosen_sigmas(model, request), job.latent.num_tokens());
   job.guidance = request.guidance.value_or(model.dir.defaults.guidance.value_or(3.5));
   job.max_sequence_length = chosen_sequence_length(model, request);
-  job.activations = activation_dtype(options, model);
-  job.noise = request.noise == NoiseDType::kAuto ? job.activations
-                                                 : (request.noise == NoiseDType::kF32 ? DType::kF32 : DType::kBF16);
+  choose_dtypes(model, options, request, job);
   return job;
 }
 

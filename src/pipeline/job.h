@@ -38,6 +38,7 @@ struct Job {
   sampling::Schedule schedule;
   double guidance = 0;
   int max_sequence_length = 0;
+  DType model_dtype = DType::kF32;  // of the timestep chain
   DType activations = DType::kF32;
   DType noise = DType::kF32;
 
@@ -46,9 +47,6 @@ struct Job {
   std::int64_t num_images() const { return static_cast<std::int64_t>(images.size()); }
   std::size_t negative() const { return conditionings.size() - 1; }
 };
-
-// The dtype of activations that `options` mean for this model.
-DType activation_dtype(const EngineOptions& options, const OpenModel& model);
 
 // Fills in the model's defaults; draws a seed where none is given. Throws Error(kInvalidArgument) naming the value and
 // what would do. Options that would silently have no effect are errors too.

@@ -116,11 +116,11 @@ std::vector<float> sinusoids(std::span<const float> taus) {
 void upload_modulation_inputs(Backend& backend, const OpenModel& model, const Job& job, const Modulated& to) {
   std::vector<float> taus;
   for (const float timestep : job.schedule.timesteps) {
-    taus.push_back(sampling::timestep_tau(timestep, job.activations));
+    taus.push_back(sampling::timestep_tau(timestep, job.model_dtype));
   }
   upload_f32(backend, sinusoids(taus), to.timesteps);
   if (to.guidance) {
-    const float tau = sampling::guidance_tau(job.guidance, job.activations);
+    const float tau = sampling::guidance_tau(job.guidance, job.model_dtype);
     upload_f32(backend, sinusoids({&tau, 1}), to.guidance);
   }
   const auto pe = rope_table(model.flux, job.max_sequence_length, job.latent.token_rows(), job.latent.token_columns());
