@@ -1,0 +1,59 @@
+"""How far bf16 compute moves pictures from f32 compute: same model dtype (so the same timesteps), same noise.
+
+    dtype_psnr.py --steadyflux build/release/apps/cli/steadyflux --model models/spark
+
+Draws 64 prompts (--prompts FILE: one a line) twice and prints the median and lowest PSNR of the 8-bit pictures.
+"""
+
+import argparse
+import itertools
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+COLOURS = ["red", "green", "blue", "yellow", "purple", "orange", "white", "black"]
+SHAPES = ["circle", "square", "triangle", "star", "ring", "cross", "diamond", "heart"]
+
+
+def default_prompts():
+    pairs = itertools.product(enumerate(COLOURS), enumerate(SHAPES))
+    return [f"a {colour} {shape} on a {COLOURS[(i + j + 1) % len(COLOURS)]} ground" for (i, colour), (j, shape) in pairs]
+
+
+def draw(args, prompt, seed, compute, path):
+    command = [args.steadyflux, "generate", "--model", args.model, "--prompt", prompt, "--seed", str(seed), "--quiet",
+               "--dtype", "bf16", "--noise", "f32", "--compute", compute, "--out", str(path)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return np.asarray(Image.open(path), dtype=np.float64)
+
+
+def psnr(a, b):
+    error = np.mean((a - b) ** 2)
+    return 100.0 if error == 0 else 10 * np.log10(255.0**2 / error)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steadyflux", required=True)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--prompts", type=Path)
+    parser.add_argument("--min-median", type=float, default=35.0)
+    args = parser.parse_args()
+    prompts = args.prompts.read_text().splitlines() if args.prompts else default_prompts()
+    with tempfile.TemporaryDirectory() as folder:
+        values = []
+        for seed, prompt in enumerate(prompts):
+            pictures = [draw(args, prompt, seed, compute, Path(folder) / f"{compute}.png") for compute in ("f32", "bf16")]
+            values.append(psnr(*pictures))
+    median = statistics.median(values)
+    print(f"{len(values)} prompts: median {median:.1f} dB, lowest {min(values):.1f} dB")
+    sys.exit(0 if median >= args.min_median else 1)
+
+
+if __name__ == "__main__":
+    main()
