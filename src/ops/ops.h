@@ -4,7 +4,9 @@
 //  * Tensors are views with a contiguous last dimension; only the first dimension of rank-2 and rank-3 tensors may be
 //    strided, its rows not overlapping.
 //  * Activations are f32 or bf16, chosen tensor by tensor; arithmetic inside an operation is f32 (or better), and each
-//    output element is rounded once, when it is stored.
+//    output element is rounded once, when it is stored. One liberty: where the activations of a matrix product are bf16
+//    (x; all of q, k and v), a backend may round its other factor (weights; attention's probabilities) to bf16 too. The
+//    products are then exact in f32, and are summed in f32.
 //  * Weights (weight, bias, scale, shift, gate, table) are f32, f16 or bf16.
 //  * Outputs do not overlap inputs, except where "in place" is said.
 //  * An optional tensor is absent when it is empty().
@@ -148,8 +150,8 @@ struct Add {
   Tensor out;  // [rows, width]
 };
 
-// latents += dt * velocity. `round_product` rounds dt * velocity to bf16 before the sum and the sum to bf16, as the
-// reference pipeline does when the velocity is bf16.
+// latents += dt * velocity, product and sum each rounded to f32. `round_product` rounds dt * velocity to bf16 before
+// the sum and the sum to bf16, as the reference pipeline does when the velocity is bf16.
 struct EulerStep {
   Tensor latents;   // [tokens, channels] f32, in place
   Tensor velocity;  // [tokens, channels]

@@ -43,15 +43,20 @@ const std::byte* element_address(const Tensor& tensor, std::int64_t index) {
   return tensor.data + static_cast<std::size_t>(offset) * dtype_bytes(tensor.dtype);
 }
 
+// For building a problem over a block that is only read.
+std::byte* address_of(const std::vector<std::byte>& block) { return const_cast<std::byte*>(block.data()); }
+
 double element(const Tensor& tensor, std::int64_t index) {
   Tensor single = tensor;
   single.data = const_cast<std::byte*>(element_address(tensor, index));
   return tensor.dtype == DType::kU8 ? static_cast<double>(*single.as<std::uint8_t>()) : reference::load(single, 0);
 }
 
-// `image` with the outputs' elements taken from `other`, which has the same layout.
-std::vector<std::byte> with_outputs_of(const Case& each, std::vector<std::byte> image, std::vector<std::byte>& other) {
-  for (const Tensor& output : outputs_of(build(each, other.data()).op)) {
+}  // namespace
+
+std::vector<std::byte> with_outputs_of(const Case& each, std::vector<std::byte> image,
+                                       const std::vector<std::byte>& other) {
+  for (const Tensor& output : outputs_of(build(each, address_of(other)).op)) {
     for (std::int64_t i = 0; i < output.shape.num_elements(); ++i) {
       const std::byte* source = element_address(output, i);
       std::memcpy(image.data() + (source - other.data()), source, dtype_bytes(output.dtype));
@@ -60,11 +65,9 @@ std::vector<std::byte> with_outputs_of(const Case& each, std::vector<std::byte> 
   return image;
 }
 
-}  // namespace
-
 Outcome run_case(Backend& backend, const Case& each) {
   // Where the block lies is known once its size is.
-  const std::size_t bytes = build(each, nullptr).image.size();
+  const std::size_t bytes = build(each).image.size();
   const Block block(backend, bytes);
   const Problem problem = build(each, block.data());
   ops::check(problem.op);
@@ -91,7 +94,7 @@ Outcome run_case(Backend& backend, const Case& each) {
 
 Expectation::Expectation(const Case& each) : case_(each) {
   expected_ = run_case(*make_reference_backend(), each);
-  std::vector<std::byte> image = build(each, nullptr).image;
+  std::vector<std::byte> image = build(each).image;
   bounds_ = error_bounds(build(each, image.data()).op);
 }
 
@@ -106,7 +109,7 @@ std::vector<std::string> Expectation::violations(Backend& backend) const {
 void Expectation::compare(std::size_t output, const std::vector<std::byte>& image,
                           std::vector<std::string>& violations) const {
   const auto tensor_in = [&](const std::vector<std::byte>& block) {
-    return outputs_of(build(case_, const_cast<std::byte*>(block.data())).op).at(output);
+    return outputs_of(build(case_, address_of(block)).op).at(output);
   };
   const Tensor got = tensor_in(image);
   const Tensor expected = tensor_in(expected_.image);

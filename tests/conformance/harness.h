@@ -18,6 +18,10 @@ struct Outcome {
 // Runs the case once, in poisoned scratch of exactly the size the backend asks for.
 Outcome run_case(Backend& backend, const Case& each);
 
+// `image` with the elements of the case's outputs taken from `other`, a block of the same layout.
+std::vector<std::byte> with_outputs_of(const Case& each, std::vector<std::byte> image,
+                                       const std::vector<std::byte>& other);
+
 // The reference's results for one case and how far another backend may be from them.
 // Holds both. Thread rule: const use from any thread.
 class Expectation {

@@ -55,8 +55,8 @@ struct Case {
   std::function<ops::Op(Builder&)> build;
 };
 
-// The case with its block at `base`.
-Problem build(const Case& each, std::byte* base);
+// The case with its block at `base`; without one, at an address that means nothing.
+Problem build(const Case& each, std::byte* base = nullptr);
 
 // What the operation writes, in the order in which its struct names them.
 std::vector<Tensor> outputs_of(const ops::Op& op);
