@@ -1,0 +1,175 @@
+#include "model/autoencoder/autoencoder.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "backend/measure/measure_backend.h"
+#include "backend/reference/reference_backend.h"
+#include "base/error.h"
+#include "model/autoencoder/pixel_relay.h"
+#include "model/random_weights.h"
+
+namespace steadyflux {
+namespace {
+
+bool has(const std::vector<std::string>& names, std::string_view name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+TEST(AutoencoderWeights, AreThoseOfTheCheckpoint) {
+  const AutoencoderConfig config;
+  EXPECT_EQ(num_parameters(decoder_groups(config)), 49'545'475);
+  EXPECT_EQ(num_parameters(encoder_groups(config)), 34'274'208);
+  const std::vector<std::string> decoder = weight_names(decoder_groups(config));
+  const std::vector<std::string> encoder = weight_names(encoder_groups(config));
+  EXPECT_EQ(decoder.size() + encoder.size(), 244u);
+  for (const char* name :
+       {"decoder.conv_in.weight", "decoder.mid_block.attentions.0.group_norm.weight",
+        "decoder.mid_block.attentions.0.to_out.0.bias", "decoder.mid_block.resnets.1.conv2.weight",
+        "decoder.up_blocks.0.resnets.2.norm2.bias", "decoder.up_blocks.2.resnets.0.conv_shortcut.weight",
+        "decoder.up_blocks.2.upsamplers.0.conv.bias", "decoder.conv_norm_out.weight", "decoder.conv_out.bias"}) {
+    EXPECT_TRUE(has(decoder, name)) << name;
+  }
+  EXPECT_FALSE(has(decoder, "decoder.up_blocks.3.upsamplers.0.conv.bias"));
+  EXPECT_FALSE(has(decoder, "decoder.up_blocks.1.resnets.0.conv_shortcut.weight"));
+  for (const char* name : {"encoder.conv_in.bias", "encoder.down_blocks.1.resnets.0.conv_shortcut.weight",
+                           "encoder.down_blocks.2.downsamplers.0.conv.weight",
+                           "encoder.mid_block.attentions.0.to_q.weight", "encoder.conv_out.weight"}) {
+    EXPECT_TRUE(has(encoder, name)) << name;
+  }
+}
+
+TEST(AutoencoderWeights, QuantConvolutionsAndAttentionAreOptional) {
+  AutoencoderConfig config;
+  EXPECT_FALSE(has(weight_names(decoder_groups(config)), "post_quant_conv.weight"));
+  config.quant_conv = config.post_quant_conv = true;
+  config.mid_attention = false;
+  EXPECT_TRUE(has(weight_names(decoder_groups(config)), "post_quant_conv.weight"));
+  EXPECT_TRUE(has(weight_names(encoder_groups(config)), "quant_conv.bias"));
+  EXPECT_FALSE(has(weight_names(decoder_groups(config)), "decoder.mid_block.attentions.0.to_q.weight"));
+}
+
+TEST(AutoencoderConfigCheck, NamesWhatDoesNotFit) {
+  EXPECT_NO_THROW(check(AutoencoderConfig{}));
+  AutoencoderConfig config;
+  config.norm_groups = 48;
+  EXPECT_THROW(check(config), Error);
+  config = {};
+  config.block_channels.clear();
+  EXPECT_THROW(check(config), Error);
+}
+
+class Autoencoder : public testing::Test {
+ protected:
+  static AutoencoderConfig tiny_config() {
+    AutoencoderConfig config;
+    config.latent_channels = 2;
+    config.block_channels = {4, 8};
+    config.layers_per_block = 1;
+    config.norm_groups = 2;
+    return config;
+  }
+
+  std::unique_ptr<Backend> backend_ = make_reference_backend();
+  std::unique_ptr<Region> region_ = backend_->reserve(1 << 20);
+  Arena arena_{region_->data(), region_->size_bytes()};
+  Executor executor_{*backend_, arena_};
+};
+
+TEST_F(Autoencoder, DecodesOddShapesWithEveryOption) {
+  for (const bool options : {false, true}) {
+    AutoencoderConfig config = tiny_config();
+    config.mid_attention = config.post_quant_conv = options;
+    RandomWeights weights(decoder_groups(config), 3);
+    OwnedTensor packed = random_tensor({3 * 1, 8}, 1);
+    OwnedTensor image({12, 4, 3});
+    decode_latents(executor_, weights, config, DType::kF32, packed.view(), image.view());
+    EXPECT_TRUE(std::ranges::all_of(image.values, [](float x) { return std::isfinite(x); }));
+    EXPECT_EQ(weights.acquired().size(), weights.num_groups());
+    EXPECT_EQ(arena_.used_bytes(), 0u);
+  }
+}
+
+// The part of the encoder that computes variances is not run: means must not depend on its weights.
+TEST_F(Autoencoder, EncodesMeansOnly) {
+  for (const bool quant_conv : {false, true}) {
+    AutoencoderConfig config = tiny_config();
+    config.quant_conv = quant_conv;
+    const auto groups = encoder_groups(config);
+    OwnedTensor image = random_tensor({8, 12, 3}, 1);
+    const auto encode = [&](float variance_bias) {
+      RandomWeights weights(groups, 3);
+      const Tensor bias = weights.acquire(groups.size() - 1).tensors().back();
+      for (std::int64_t i = config.latent_channels; i < bias.dim(0); ++i) bias.as<float>()[i] = variance_bias;
+      OwnedTensor packed({2 * 3, 8});
+      encode_image(executor_, weights, config, DType::kF32, image.view(), packed.view());
+      return packed.values;
+    };
+    EXPECT_EQ(encode(0), encode(100));
+  }
+}
+
+TEST_F(Autoencoder, ASizeThatIsNotThatOfTheLatentsIsABug) {
+  const AutoencoderConfig config = tiny_config();
+  RandomWeights weights(decoder_groups(config), 3);
+  OwnedTensor packed = random_tensor({3, 8}, 1);
+  OwnedTensor image({12, 8, 3});
+  EXPECT_THROW(decode_latents(executor_, weights, config, DType::kF32, packed.view(), image.view()), Error);
+}
+
+TEST(PixelRelay, HoldsTwoTensorsAtMost) {
+  const auto backend = make_reference_backend();
+  Arena arena = Arena::measuring();
+  const Executor executor(*backend, arena);
+  {
+    PixelRelay relay(executor, DType::kF32);
+    const std::size_t kilobyte = 1024;
+    for (const std::int64_t side : {8, 16, 32, 16, 8}) {
+      relay.next(side, side, 4);
+      relay.advance();
+      EXPECT_EQ(arena.used_bytes(), static_cast<std::size_t>(side * side * 4) * sizeof(float));
+    }
+    EXPECT_EQ(arena.peak_bytes(), 16 * kilobyte + 4 * kilobyte);
+  }
+  EXPECT_EQ(arena.used_bytes(), 0u);
+}
+
+// Measured on FLUX.1's decoder at 1024 x 1024: the last stage's first resnet, whose input has 256 channels, holds
+// input, output and one layer between them.
+TEST(AutoencoderMemory, PeaksAtTheWidestLayerOfTheLastStage) {
+  const AutoencoderConfig config;
+  const auto groups = decoder_groups(config);
+  Arena addresses = Arena::measuring();
+  class Addresses final : public WeightSource {
+   public:
+    Addresses(std::span<const GroupSpec> specs, Arena& arena) {
+      for (const GroupSpec& spec : specs) {
+        groups_.emplace_back();
+        for (const WeightSpec& weight : spec.weights) {
+          groups_.back().push_back(arena.allocate(DType::kBF16, weight.shape));
+        }
+      }
+    }
+    std::size_t num_groups() const override { return groups_.size(); }
+    Lease acquire(std::size_t group) override { return {*this, group, groups_.at(group)}; }
+
+   private:
+    void release(std::size_t) noexcept override {}
+    std::vector<std::vector<Tensor>> groups_;
+  } weights(groups, addresses);
+
+  const auto target = make_reference_backend();
+  MeasureBackend measure(*target);
+  Arena arena = Arena::measuring();
+  const Tensor packed = addresses.allocate(DType::kF32, {4096, 64});
+  const Tensor image = addresses.allocate(DType::kBF16, {1024, 1024, 3});
+  decode_latents(Executor(measure, arena), weights, config, DType::kBF16, packed, image);
+  const std::size_t plane = 1024 * 1024 * 2;
+  EXPECT_LT(arena.peak_bytes() - arena.peak_scratch_bytes(), (256 + 128 + 128 + 1) * plane);
+}
+
+}  // namespace
+}  // namespace steadyflux
