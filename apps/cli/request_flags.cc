@@ -10,6 +10,8 @@ namespace {
 
 const std::map<std::string, ModelDType> kModelDTypes = {
     {"auto", ModelDType::kAuto}, {"f32", ModelDType::kF32}, {"bf16", ModelDType::kBF16}};
+const std::map<std::string, ComputeDType> kComputeDTypes = {
+    {"auto", ComputeDType::kAuto}, {"f32", ComputeDType::kF32}, {"bf16", ComputeDType::kBF16}};
 const std::map<std::string, NoiseDType> kNoiseDTypes = {
     {"auto", NoiseDType::kAuto}, {"f32", NoiseDType::kF32}, {"bf16", NoiseDType::kBF16}};
 
@@ -36,8 +38,10 @@ void RequestFlags::add_model_flags(CLI::App& app) {
   app.add_option("--threads", engine_.threads, "Worker threads; 0: one per processor")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
-  app.add_option("--dtype", engine_.dtype, "Type of activations: auto (the checkpoint's), f32, bf16")
+  app.add_option("--dtype", engine_.dtype, "Type the model is run as: auto (the checkpoint's), f32, bf16")
       ->transform(CLI::CheckedTransformer(kModelDTypes));
+  app.add_option("--compute", engine_.compute, "Type of activations: auto (the model's), f32, bf16")
+      ->transform(CLI::CheckedTransformer(kComputeDTypes));
 }
 
 void RequestFlags::add_prompt_flags(CLI::App& app) {
@@ -46,16 +50,24 @@ void RequestFlags::add_prompt_flags(CLI::App& app) {
   app.add_option("--negative", request_.negative, "What not to show; needs --true-cfg above 1");
   app.add_option("--true-cfg", request_.true_cfg, "Classifier-free guidance by a second pass; 1: off")
       ->capture_default_str();
+  add_text_length_flag(app);
+}
+
+void RequestFlags::add_text_length_flag(CLI::App& app) {
   app.add_option("--max-sequence-length", request_.max_sequence_length, "Tokens of the T5 prompt");
 }
 
-void RequestFlags::add_image_flags(CLI::App& app) {
+void RequestFlags::add_size_flags(CLI::App& app) {
   auto* width = app.add_option("--width", request_.width, "Pixels, a multiple of 16");
   auto* height = app.add_option("--height", request_.height, "Pixels, a multiple of 16");
   app.add_option_function<std::string>(
          "--size", [this](const std::string& text) { parse_size(text, request_); }, "WIDTHxHEIGHT")
       ->excludes(width)
       ->excludes(height);
+}
+
+void RequestFlags::add_image_flags(CLI::App& app) {
+  add_size_flags(app);
   app.add_option("--steps", request_.steps, "Denoising steps");
   app.add_option("--sigmas", request_.sigmas, "Own noise levels, decreasing in (0, 1], separated by commas")
       ->delimiter(',');

@@ -14,6 +14,9 @@ class RequestFlags {
   void add_model_flags(CLI::App& app);
   void add_prompt_flags(CLI::App& app);
   void add_image_flags(CLI::App& app);
+  // Parts of the two above, for commands that take no more.
+  void add_text_length_flag(CLI::App& app);
+  void add_size_flags(CLI::App& app);
 
   const EngineOptions& engine_options() const { return engine_; }
   const Request& request() const { return request_; }

@@ -1,5 +1,7 @@
 #include "pipeline/measuring_runner.h"
 
+#include <utility>
+
 #include "memory/resident_store.h"
 
 namespace steadyflux {
@@ -25,11 +27,11 @@ std::unique_ptr<Holding> MeasuringRunner::hold(Allocate allocate) {
 bool MeasuringRunner::run(const Stage& stage, Pass pass) {
   MeasuredWeights weights(stage.weights->groups);
   Arena arena = Arena::measuring();
-  const double flops_before = backend_.trace().total.flops;
   pass(Executor(backend_, arena), weights, 0);
-  const double flops = (backend_.trace().total.flops - flops_before) * static_cast<double>(stage.passes);
-  stages_.push_back({stage.phase, total_bytes(stage.weights->groups), held_bytes_ + stage.kept_bytes, arena.peak_bytes(),
-                     arena.peak_scratch_bytes(), flops});
+  Trace trace = backend_.take_trace();
+  const double flops = trace.total.flops * static_cast<double>(stage.passes);
+  stages_.push_back({stage.phase, total_bytes(stage.weights->groups), held_bytes_ + stage.kept_bytes,
+                     arena.peak_bytes(), arena.peak_scratch_bytes(), flops, std::move(trace)});
   return true;
 }
 

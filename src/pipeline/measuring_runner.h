@@ -16,7 +16,8 @@ struct StagePlan {
   std::size_t held_bytes = 0;  // by holdings alive while it runs, and results
   std::size_t arena_bytes = 0;
   std::size_t scratch_bytes = 0;  // part of arena_bytes
-  double flops = 0;
+  double flops = 0;               // of all passes
+  Trace trace;                    // of one pass
 };
 
 // Borrows the backend that will do the work. No weight is read and no tensor touched.
@@ -30,7 +31,6 @@ class MeasuringRunner final : public PhaseRunner {
   bool run(const Stage& stage, Pass pass) override;
 
   const std::vector<StagePlan>& stages() const { return stages_; }
-  const Trace& trace() const { return backend_.trace(); }
 
  private:
   class MeasuredHolding;

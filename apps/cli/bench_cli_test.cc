@@ -1,0 +1,91 @@
+// The program as a user runs it: `steadyflux bench …`.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "platform/temporary_dir.h"
+
+namespace steadyflux::cli {
+namespace {
+
+using Json = nlohmann::json;
+
+// Tests run in the source directory.
+constexpr const char* kLike = "tests/golden/data/guided_cfg_sharded/model";
+
+struct Outcome {
+  int exit_code = -1;
+  std::string output;  // of stdout
+};
+
+Outcome run_program(const std::string& arguments) {
+  const std::string command = std::string(STEADYFLUX_PROGRAM) + " " + arguments + " 2>/dev/null";
+  FILE* pipe = popen(command.c_str(), "r");
+  Outcome outcome;
+  std::array<char, 4096> buffer{};
+  for (std::size_t n = 0; (n = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) {
+    outcome.output.append(buffer.data(), n);
+  }
+  const int status = pclose(pipe);
+  if (WIFEXITED(status)) outcome.exit_code = WEXITSTATUS(status);
+  return outcome;
+}
+
+TEST(BenchProgram, MakesACheckpointThatItCanMeasure) {
+  const TemporaryDir temporary("bench_cli_test");
+  const std::string model = (temporary.path() / "model").string();
+  const std::string make =
+      std::string("bench make-checkpoint --double 1 --single 1 --like ") + kLike + " --out " + model;
+  const Outcome made = run_program(make);
+  EXPECT_EQ(made.exit_code, 0);
+  EXPECT_EQ(made.output, model + "\n");
+  EXPECT_EQ(run_program(make).exit_code, 2) << "the directory is not empty now";
+
+  const Outcome step = run_program("bench step --json --size 64x64 --threads 1 --model " + model);
+  ASSERT_EQ(step.exit_code, 0);
+  const Json json = Json::parse(step.output);
+  EXPECT_EQ(json.at("model"), "model");
+  EXPECT_EQ(json.at("width"), 64);
+  EXPECT_EQ(json.at("step_seconds_each").size(), 7u);
+  EXPECT_GT(json.at("step_seconds").get<double>(), 0);
+  EXPECT_GT(json.at("gflops").get<double>(), 0);
+  EXPECT_GT(json.at("gemm_seconds").get<double>(), 0);
+  const double ideal = json.at("gemm_seconds").get<double>() + json.at("attention_seconds_at_gemm_rate").get<double>();
+  EXPECT_NEAR(json.at("share").get<double>(), ideal / json.at("step_seconds").get<double>(), 1e-9);
+  EXPECT_FALSE(json.at("ops").empty());
+  EXPECT_FALSE(json.at("shapes").empty());
+}
+
+TEST(BenchProgram, MultipliesTheShapesItIsGiven) {
+  const Outcome gemm = run_program("bench gemm --json --threads 1 --shape 8x16x32 --shape '4x4x4*3'");
+  ASSERT_EQ(gemm.exit_code, 0);
+  const Json json = Json::parse(gemm.output);
+  ASSERT_EQ(json.at("shapes").size(), 2u);
+  EXPECT_EQ(json.at("shapes")[0].at("k"), 32);
+  EXPECT_EQ(json.at("shapes")[1].at("count"), 3);
+  EXPECT_EQ(json.at("flops"), 2 * 8 * 16 * 32 + 3 * 2 * 4 * 4 * 4);
+  EXPECT_GT(json.at("gflops").get<double>(), 0);
+}
+
+TEST(BenchProgram, TakesTheShapesOfAStepOfAModel) {
+  const Outcome gemm = run_program(std::string("bench gemm --json --threads 1 --size 64x64 --model ") + kLike);
+  ASSERT_EQ(gemm.exit_code, 0);
+  EXPECT_GT(Json::parse(gemm.output).at("shapes").size(), 3u);
+}
+
+TEST(BenchProgram, RefusesBadUsage) {
+  EXPECT_EQ(run_program("bench").exit_code, 2);
+  EXPECT_EQ(run_program("bench gemm --shape 8x16").exit_code, 2);
+  EXPECT_EQ(run_program("bench gemm --shape 8x16x32x4").exit_code, 2);
+  EXPECT_EQ(run_program("bench gemm --shape 8x16x32 --size 64x64").exit_code, 2);
+  EXPECT_EQ(run_program("bench step --repeat 2").exit_code, 2);
+  EXPECT_EQ(run_program("bench make-checkpoint --like /nowhere").exit_code, 2) << "--out is missing";
+  EXPECT_EQ(run_program("bench make-checkpoint --like /nowhere --out /nowhere/x").exit_code, 1);
+}
+
+}  // namespace
+}  // namespace steadyflux::cli

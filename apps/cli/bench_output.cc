@@ -1,0 +1,36 @@
+#include "bench_output.h"
+
+#include <cstdio>
+#include <iostream>
+
+namespace steadyflux::cli {
+
+double gflops(double flops, double seconds) { return flops / seconds * 1e-9; }
+
+Json shapes_json(const bench::GemmProbe& probe) {
+  Json shapes = Json::array();
+  for (std::size_t i = 0; i < probe.shapes().size(); ++i) {
+    const bench::GemmShape& shape = probe.shapes()[i];
+    const double seconds = probe.seconds(i);
+    shapes.push_back({{"m", shape.m},
+                      {"n", shape.n},
+                      {"k", shape.k},
+                      {"count", shape.count},
+                      {"seconds", seconds},
+                      {"gflops", gflops(shape.flops() / static_cast<double>(shape.count), seconds)}});
+  }
+  return shapes;
+}
+
+void print_shapes(const bench::GemmProbe& probe) {
+  std::printf("%8s %8s %8s %6s %12s %10s\n", "M", "N", "K", "count", "ms each", "GFLOP/s");
+  for (const Json& shape : shapes_json(probe)) {
+    std::printf("%8ld %8ld %8ld %6ld %12.3f %10.1f\n", shape["m"].get<long>(), shape["n"].get<long>(),
+                shape["k"].get<long>(), shape["count"].get<long>(), shape["seconds"].get<double>() * 1e3,
+                shape["gflops"].get<double>());
+  }
+}
+
+void print(const Json& json) { std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n'; }
+
+}  // namespace steadyflux::cli

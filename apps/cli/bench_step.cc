@@ -1,0 +1,149 @@
+// steadyflux bench step: seconds of a denoising step, beside the rate of the machine's matrix library.
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backend/cpu/cpu_backend.h"
+#include "base/thread_pool.h"
+#include "bench_commands.h"
+#include "bench_output.h"
+#include "pipeline/bench/step_bench.h"
+#include "pipeline/find_model.h"
+#include "progress.h"
+#include "request_flags.h"
+
+namespace steadyflux::cli {
+namespace {
+
+using bench::GemmProbe;
+using bench::StepRound;
+
+constexpr int kLeastSteps = 7;
+
+struct StepFlags {
+  RequestFlags request;
+  int steps = kLeastSteps;
+  bool json = false;
+  bool quiet = false;
+};
+
+double flops_of(const Trace& trace, std::string_view op) {
+  for (const OpTotal& total : trace.ops) {
+    if (total.name == op) return total.cost.flops;
+  }
+  return 0;
+}
+
+Json ops_json(const Trace& trace) {
+  Json ops = Json::array();
+  for (const OpTotal& op : trace.ops) {
+    ops.push_back({{"name", op.name}, {"count", op.count}, {"flops", op.cost.flops}, {"bytes", op.cost.bytes}});
+  }
+  return ops;
+}
+
+// What the step's linear layers and attention would take at the library's rate, in the library's seconds for the
+// linear layers alone.
+double ideal_seconds(double gemm_seconds, double linear_flops, double attention_flops) {
+  return gemm_seconds * (1 + attention_flops / linear_flops);
+}
+
+Json figures_json(const Trace& trace, const std::vector<StepRound>& rounds) {
+  const double linear = flops_of(trace, "linear_many");
+  const double attention = flops_of(trace, "attention");
+  std::vector<double> steps;
+  std::vector<double> gemms;
+  std::vector<double> shares;
+  for (const StepRound& round : rounds) {
+    steps.push_back(round.step_seconds);
+    gemms.push_back(round.gemm_seconds);
+    shares.push_back(ideal_seconds(round.gemm_seconds, linear, attention) / round.step_seconds);
+  }
+  const double step = bench::median(steps);
+  const double gemm = bench::median(gemms);
+  return {{"step_seconds", step},
+          {"gflops", gflops(linear + attention, step)},
+          {"linear_flops", linear},
+          {"attention_flops", attention},
+          {"gemm_seconds", gemm},
+          {"gemm_gflops", gflops(linear, gemm)},
+          {"attention_seconds_at_gemm_rate", ideal_seconds(gemm, linear, attention) - gemm},
+          {"share", ideal_seconds(gemm, linear, attention) / step},
+          {"step_seconds_each", steps},
+          {"gemm_seconds_each", gemms},
+          {"share_each", shares},
+          {"ops", ops_json(trace)}};
+}
+
+void print_table(const Json& json, const GemmProbe& probe) {
+  std::printf("%-16s %7s %12s %10s\n", "operation", "count", "GFLOP", "GB");
+  for (const Json& op : json["ops"]) {
+    std::printf("%-16s %7ld %12.2f %10.3f\n", op["name"].get<std::string>().c_str(), op["count"].get<long>(),
+                op["flops"].get<double>() * 1e-9, op["bytes"].get<double>() * 1e-9);
+  }
+  std::printf("\noneDNN alone, %s:\n", json["gemm_dtype"].get<std::string>().c_str());
+  print_shapes(probe);
+  std::printf(
+      "\nstep %.3f s (median of %zu), %.1f GFLOP/s; its linear layers at oneDNN's %.1f GFLOP/s: %.3f s; "
+      "with attention at that rate: %.1f %% of the step\n",
+      json["step_seconds"].get<double>(), json["step_seconds_each"].size(), json["gflops"].get<double>(),
+      json["gemm_gflops"].get<double>(), json["gemm_seconds"].get<double>(), json["share"].get<double>() * 100);
+}
+
+int step(const StepFlags& flags) {
+  const EngineOptions& options = flags.request.engine_options();
+  const int threads = options.threads > 0 ? options.threads : available_threads();
+  const OpenModel model = open_model(find_model(options.model));
+  const Job job = bench::make_step_job(model, options, flags.request.request(), flags.steps + 1);
+  CpuOptions cpu;
+  cpu.num_threads = threads;
+  const auto backend = make_cpu_backend(cpu);
+  const Trace trace = bench::trace_of_step(*backend, model, job);
+  const DType gemm_dtype = bench::product_dtype(job.activations);
+  GemmProbe probe(bench::gemms_of(trace), gemm_dtype, threads);
+  Progress progress(flags.quiet);
+  const std::vector<StepRound> rounds = bench::time_steps(*backend, model, job, probe, progress);
+  progress.finish_line();
+  if (progress.cancelled()) {
+    std::cerr << "interrupted\n";
+    return kInterrupted;
+  }
+  Json json = {{"bench", "step"},
+               {"model", model.name},
+               {"width", job.width},
+               {"height", job.height},
+               {"txt_tokens", job.max_sequence_length},
+               {"img_tokens", job.latent.num_tokens()},
+               {"dtype", dtype_name(job.activations)},
+               {"gemm_dtype", dtype_name(gemm_dtype)},
+               {"threads", threads}};
+  json.update(figures_json(trace, rounds));
+  json["shapes"] = shapes_json(probe);
+  if (flags.json) {
+    print(json);
+  } else {
+    print_table(json, probe);
+  }
+  return kDone;
+}
+
+}  // namespace
+
+Command add_bench_step(CLI::App& bench) {
+  auto flags = std::make_shared<StepFlags>();
+  CLI::App& app = *bench.add_subcommand("step", "How long a denoising step takes, and what oneDNN alone would take");
+  flags->request.add_model_flags(app);
+  flags->request.add_size_flags(app);
+  flags->request.add_text_length_flag(app);
+  app.add_option("--repeat", flags->steps, "Steps, after one that warms up, of which the median is taken")
+      ->check(CLI::Range(kLeastSteps, 10'000))
+      ->capture_default_str();
+  app.add_flag("--json", flags->json, "As JSON");
+  app.add_flag("--quiet", flags->quiet, "No progress on stderr");
+  return [flags] { return step(*flags); };
+}
+
+}  // namespace steadyflux::cli

@@ -1,0 +1,127 @@
+#include "pipeline/bench/step_bench.h"
+
+#include <chrono>
+#include <utility>
+
+#include "base/error.h"
+#include "pipeline/bench/synthetic_values.h"
+#include "pipeline/executing_runner.h"
+#include "pipeline/measuring_runner.h"
+#include "pipeline/text_to_image.h"
+
+namespace steadyflux::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kMaxTextTokens = 512;  // that FLUX.1 takes
+
+std::vector<StagePlan> measure(Backend& backend, const OpenModel& model, const Job& job) {
+  MeasuringRunner runner(backend);
+  RunOutputs ignored;
+  ensure(run_text_to_image(runner, model, job, {}, ignored), "measuring was cancelled");
+  return runner.stages();
+}
+
+std::vector<float> made_up(std::string_view name, std::int64_t count) {
+  std::vector<float> values(static_cast<std::size_t>(count));
+  fill_values({.key = sequence_key(0, name), .mean = 0, .deviation = 1}, 0, values);
+  return values;
+}
+
+RunInputs made_up_inputs(const OpenModel& model, const Job& job) {
+  RunInputs inputs;
+  inputs.embeds.push_back({made_up("prompt_embeds", job.max_sequence_length * model.flux.joint_attention_dim),
+                           made_up("pooled", model.flux.pooled_projection_dim)});
+  return inputs;
+}
+
+// Stands between the run and its observer: knows when a step began, and ends the run after the last step, before
+// anything is decoded.
+class StepWatch final : public Observer {
+ public:
+  explicit StepWatch(Observer& observer) : observer_(observer) {}
+
+  void on_phase(std::string_view phase) override {
+    observer_.on_phase(phase);
+    begin();
+  }
+  bool cancelled() override { return finished_ || observer_.cancelled(); }
+
+  void begin() { begin_ = Clock::now(); }
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
+  void finish() { finished_ = true; }
+
+ private:
+  Observer& observer_;
+  Clock::time_point begin_ = Clock::now();
+  bool finished_ = false;
+};
+
+// Probes between steps, outside of what is timed.
+class StepTimer final : public RunOutputs {
+ public:
+  StepTimer(const Job& job, GemmProbe& probe, Monitor& monitor, StepWatch& watch, Observer& observer)
+      : job_(job), probe_(probe), monitor_(monitor), watch_(watch), observer_(observer) {}
+
+  void on_step(std::int64_t step) override {
+    StepRound round;
+    round.step_seconds = watch_.seconds();
+    round.gemm_seconds = probe_.run_round();
+    if (step > 0) rounds_.push_back(round);
+    if (step + 1 == job_.num_steps()) watch_.finish();
+    observer_.on_step(static_cast<int>(step) + 1, static_cast<int>(job_.num_steps()), round.step_seconds,
+                      monitor_.sample());
+    watch_.begin();
+  }
+
+  const std::vector<StepRound>& rounds() const { return rounds_; }
+
+ private:
+  const Job& job_;
+  GemmProbe& probe_;
+  Monitor& monitor_;
+  StepWatch& watch_;
+  Observer& observer_;
+  std::vector<StepRound> rounds_;
+};
+
+}  // namespace
+
+Job make_step_job(const OpenModel& model, const EngineOptions& options, const Request& request, int num_steps) {
+  Request made;
+  // Any name says that the embeddings are given; nobody opens it here.
+  made.embeds = "made-up";
+  made.width = request.width;
+  made.height = request.height;
+  made.steps = num_steps;
+  made.seed = 0;
+  Job job = make_job(model, options, made);
+  const int length = request.max_sequence_length.value_or(job.max_sequence_length);
+  if (length < 1 || length > kMaxTextTokens) {
+    fail(ErrorCode::kInvalidArgument, "max_sequence_length must be between 1 and ", kMaxTextTokens, ", not ", length);
+  }
+  job.max_sequence_length = length;
+  return job;
+}
+
+Trace trace_of_step(Backend& backend, const OpenModel& model, const Job& job) {
+  for (StagePlan& stage : measure(backend, model, job)) {
+    if (stage.phase == "denoise") return std::move(stage.trace);
+  }
+  fail(ErrorCode::kInternal, "internal error: there is no denoise phase");
+}
+
+std::vector<StepRound> time_steps(Backend& backend, const OpenModel& model, const Job& job, GemmProbe& probe,
+                                  Observer& observer) {
+  const std::vector<StagePlan> stages = measure(backend, model, job);
+  const RunInputs inputs = made_up_inputs(model, job);
+  Monitor monitor;
+  StepWatch watch(observer);
+  StepTimer timer(job, probe, monitor, watch, observer);
+  ExecutingRunner runner(backend, stages, monitor, watch);
+  ensure(!run_text_to_image(runner, model, job, inputs, timer), "a bench of steps went on to decode");
+  return timer.rounds();
+}
+
+}  // namespace steadyflux::bench
