@@ -165,20 +165,30 @@ def compare(dump, kind, tokenizer, directory, strings, max_length, work):
     return len(wrong)
 
 
+def copy_only(source, names, folder):
+    """A folder that holds nothing but `names` of `source`."""
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    for name in names:
+        shutil.copyfile(os.path.join(source, name), os.path.join(folder, name))
+    return folder
+
+
 def compare_model(args):
     strings = make_strings(args.count, args.seed)
     clip, t5 = os.path.join(args.model, "tokenizer"), os.path.join(args.model, "tokenizer_2")
-    spiece = os.path.join(args.work, "spiece_only")
-    os.makedirs(spiece, exist_ok=True)
-    shutil.copyfile(os.path.join(t5, "spiece.model"), os.path.join(spiece, "spiece.model"))
+    has = lambda *path: os.path.exists(os.path.join(*path))
     resaved = os.path.join(args.work, "clip_resaved")
     CLIPTokenizer.from_pretrained(clip).save_pretrained(resaved)
-    wrong = compare(args.dump, "clip", CLIPTokenizer.from_pretrained(clip), clip, strings, 77, args.work)
-    wrong += compare(args.dump, "clip-json", CLIPTokenizer.from_pretrained(resaved), resaved, strings, 77, args.work)
-    wrong += compare(args.dump, "t5", T5Tokenizer.from_pretrained(t5), t5, strings, 512, args.work)
-    wrong += compare(args.dump, "t5-spiece", T5Tokenizer.from_pretrained(spiece), spiece, strings, 512, args.work)
-    wrong += compare(args.dump, "t5-file", PreTrainedTokenizerFast.from_pretrained(t5), t5, strings, 512, args.work)
-    return wrong
+    cases = [("clip-json", CLIPTokenizer, resaved, 77),
+             ("clip" if has(clip, "vocab.json") else "clip-json", CLIPTokenizer, clip, 77),
+             ("t5" if has(t5, "tokenizer.json") else "t5-spiece", T5Tokenizer, t5, 512)]
+    if has(t5, "tokenizer.json"):
+        cases.append(("t5-file", PreTrainedTokenizerFast, t5, 512))
+    if has(t5, "spiece.model"):
+        cases.append(("t5-spiece", T5Tokenizer, copy_only(t5, ["spiece.model"], os.path.join(args.work, "spiece_only")), 512))
+    return sum(compare(args.dump, kind, tokenizer_class.from_pretrained(folder), folder, strings, length, args.work)
+               for kind, tokenizer_class, folder, length in cases)
 
 
 SMALL = {"clip": ("clip", CLIPTokenizer, 77), "t5": ("t5", T5Tokenizer, 64), "unigram": ("t5-file", PreTrainedTokenizerFast, 64),
