@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "backend/cpu/cpu_backend.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "bench_commands.h"
@@ -65,9 +64,7 @@ GemmWork work_of_model(const GemmFlags& flags) {
   const EngineOptions& options = flags.request.engine_options();
   const OpenModel model = open_model(find_model(options.model));
   const Job job = bench::make_step_job(model, options, flags.request.request(), 1);
-  CpuOptions cpu;
-  cpu.num_threads = 1;
-  const auto backend = make_cpu_backend(cpu);
+  const auto backend = bench::processor_backend(1);
   return {bench::gemms_of(bench::trace_of_step(*backend, model, job)), job.activations};
 }
 

@@ -1,4 +1,5 @@
 // steadyflux bench step: seconds of a denoising step, beside the rate of the machine's matrix library.
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <memory>
@@ -6,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "backend/cpu/cpu_backend.h"
 #include "base/thread_pool.h"
 #include "bench_commands.h"
 #include "bench_output.h"
@@ -86,11 +86,13 @@ void print_table(const Json& json, const GemmProbe& probe) {
   }
   std::printf("\noneDNN alone, %s:\n", json["gemm_dtype"].get<std::string>().c_str());
   print_shapes(probe);
-  std::printf(
-      "\nstep %.3f s (median of %zu), %.1f GFLOP/s; its linear layers at oneDNN's %.1f GFLOP/s: %.3f s; "
-      "with attention at that rate: %.1f %% of the step\n",
-      json["step_seconds"].get<double>(), json["step_seconds_each"].size(), json["gflops"].get<double>(),
-      json["gemm_gflops"].get<double>(), json["gemm_seconds"].get<double>(), json["share"].get<double>() * 100);
+  const auto [least, most] = std::minmax_element(json["share_each"].begin(), json["share_each"].end());
+  std::printf("\nstep: %.3f s (median of %zu), %.1f GFLOP/s\n", json["step_seconds"].get<double>(),
+              json["step_seconds_each"].size(), json["gflops"].get<double>());
+  std::printf("its linear layers by oneDNN: %.3f s, %.1f GFLOP/s\n", json["gemm_seconds"].get<double>(),
+              json["gemm_gflops"].get<double>());
+  std::printf("with attention at that rate: %.1f %% of the step (%.1f to %.1f, step by step)\n",
+              json["share"].get<double>() * 100, least->get<double>() * 100, most->get<double>() * 100);
 }
 
 int step(const StepFlags& flags) {
@@ -98,9 +100,7 @@ int step(const StepFlags& flags) {
   const int threads = options.threads > 0 ? options.threads : available_threads();
   const OpenModel model = open_model(find_model(options.model));
   const Job job = bench::make_step_job(model, options, flags.request.request(), flags.steps + 1);
-  CpuOptions cpu;
-  cpu.num_threads = threads;
-  const auto backend = make_cpu_backend(cpu);
+  const auto backend = bench::processor_backend(threads);
   const Trace trace = bench::trace_of_step(*backend, model, job);
   const DType gemm_dtype = bench::product_dtype(job.activations);
   GemmProbe probe(bench::gemms_of(trace), gemm_dtype, threads);

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "backend/cpu/cpu_backend.h"
 #include "base/error.h"
 #include "pipeline/bench/synthetic_values.h"
 #include "pipeline/executing_runner.h"
@@ -104,6 +105,8 @@ Job make_step_job(const OpenModel& model, const EngineOptions& options, const Re
   job.max_sequence_length = length;
   return job;
 }
+
+std::unique_ptr<Backend> processor_backend(int num_threads) { return make_cpu_backend({.num_threads = num_threads}); }
 
 Trace trace_of_step(Backend& backend, const OpenModel& model, const Job& job) {
   for (StagePlan& stage : measure(backend, model, job)) {

@@ -1,7 +1,7 @@
 // How long a denoising step takes, beside what its matrix products take at the library's best rate.
 #pragma once
 
-#include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "backend/backend.h"
@@ -17,6 +17,9 @@ namespace steadyflux::bench {
 // nothing counts. It begins with prompt embeddings: no encoder is needed. Throws Error(kInvalidArgument) as make_job
 // does.
 Job make_step_job(const OpenModel& model, const EngineOptions& options, const Request& request, int num_steps);
+
+// The processor as the device to measure.
+std::unique_ptr<Backend> processor_backend(int num_threads);
 
 // Everything that one denoising step of `job` asks of `backend`. Nothing is computed.
 Trace trace_of_step(Backend& backend, const OpenModel& model, const Job& job);

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <string>
 
-#include "backend/cpu/cpu_backend.h"
 #include "io/expect_error.h"
 
 namespace steadyflux::bench {
@@ -15,7 +14,7 @@ constexpr const char* kModel = "tests/golden/data/guided_cfg_sharded/model";
 
 class StepBenchTest : public testing::Test {
  protected:
-  StepBenchTest() : model_(open_model(kModel)), backend_(make_cpu_backend({.num_threads = 2})) {}
+  StepBenchTest() : model_(open_model(kModel)), backend_(processor_backend(2)) {}
 
   Job job(int num_steps) const {
     Request request;
