@@ -1,5 +1,6 @@
 #include "model/autoencoder/pixel_layers.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace steadyflux {
@@ -7,6 +8,10 @@ namespace steadyflux {
 namespace {
 
 constexpr float kEps = 1e-6f;
+
+// Rows of pixels that are normed, or narrowed, at a time. Bands of this height cost nothing measurable and are a small
+// part of the memory of a large picture.
+constexpr std::int64_t kBandRows = 32;
 
 ops::Conv2d same_size(const Tensor& x, const ConvWeights& weights, const Tensor& out) {
   const std::int64_t pad = weights.weight.dim(2) / 2;
@@ -20,38 +25,64 @@ ops::Conv2d same_size(const Tensor& x, const ConvWeights& weights, const Tensor&
           .out = out};
 }
 
-void conv_into_stream(const Executor& executor, const Tensor& x, const ConvWeights& weights, const Tensor& stream) {
-  ops::Conv2d op = same_size(x, weights, stream);
-  op.accumulate = true;
-  executor.run(op);
+Tensor group_norm_stats(const Executor& executor, const AutoencoderConfig& config, const Tensor& x) {
+  const Tensor stats = executor.allocate(DType::kF32, {config.norm_groups, 2});
+  executor.run(ops::GroupNormStats{.x = x, .groups = config.norm_groups, .eps = kEps, .stats = stats});
+  return stats;
 }
 
-// stream += conv2(silu(norm2(conv1(normed)))).
-void resnet_tail(const Executor& executor, const AutoencoderConfig& config, const ResnetWeights& weights,
-                 const Tensor& normed, const Tensor& stream) {
+void apply_group_norm(const Executor& executor, const Tensor& x, const Tensor& stats, const NormWeights& norm,
+                      ops::Activation activation, const Tensor& out) {
+  executor.run(ops::GroupNormApply{
+      .x = x, .stats = stats, .weight = norm.weight, .bias = norm.bias, .activation = activation, .out = out});
+}
+
+// The 1 x 1 convolution of x in x's own memory: a band is read whole before its narrower rows go where rows that are
+// done with have been. Returns the view.
+Tensor narrow_in_place(const Executor& executor, const Tensor& x, const ConvWeights& weights) {
+  const std::int64_t height = x.dim(0);
+  const std::int64_t width = x.dim(1);
+  const std::int64_t channels = weights.weight.dim(0);
+  const Tensor narrow(x.data, x.dtype, {height, width, channels});
   const ArenaScope scope(executor.arena());
-  const Tensor hidden = executor.allocate(stream.dtype, stream.shape);
-  conv(executor, normed, weights.conv1, hidden);
-  group_norm(executor, config, hidden, weights.norm2, ops::Activation::kSilu, hidden);
-  conv_into_stream(executor, hidden, weights.conv2, stream);
+  const Tensor band = executor.allocate(x.dtype, {std::min(kBandRows, height), width, channels});
+  for (std::int64_t row = 0; row < height; row += kBandRows) {
+    const std::int64_t count = std::min(kBandRows, height - row);
+    const Tensor narrowed = band.rows(0, count);
+    conv(executor, x.rows(row, count), weights, narrowed);
+    const Shape rows{count * width, channels};
+    executor.run(ops::Add{.a = narrowed.reshaped(rows), .out = narrow.rows(row, count).reshaped(rows)});
+  }
+  return narrow;
 }
 
-// x + f(x), or shortcut(x) + f(x) when the number of channels changes; f begins with silu(norm1(x)).
+// x + f(x), or shortcut(x) + f(x) when the number of channels changes, with f(x) =
+// conv2(silu(norm2(conv1(silu(norm1(x)))))). Besides x and the sum, one layer of f is held.
 void resnet(const Executor& executor, const AutoencoderConfig& config, const ResnetWeights& weights,
             PixelRelay& relay) {
   const Tensor x = relay.current();
-  if (weights.shortcut.weight.empty()) {
-    const ArenaScope scope(executor.arena());
-    const Tensor normed = executor.allocate(x.dtype, x.shape);
-    group_norm(executor, config, x, weights.norm1, ops::Activation::kSilu, normed);
-    resnet_tail(executor, config, weights, normed, x);
-    return;
+  const std::int64_t channels = weights.conv1.weight.dim(0);
+  const bool widens = channels > x.dim(2);
+  Tensor sum = x;
+  if (widens) {
+    sum = relay.next(x.dim(0), x.dim(1), channels);
+    conv(executor, x, weights.shortcut, sum);
   }
-  const Tensor out = relay.next(x.dim(0), x.dim(1), weights.conv1.weight.dim(0));
-  conv(executor, x, weights.shortcut, out);
-  group_norm(executor, config, x, weights.norm1, ops::Activation::kSilu, x);
-  resnet_tail(executor, config, weights, x, out);
-  relay.advance();
+  {
+    const ArenaScope scope(executor.arena());
+    const Tensor hidden = executor.allocate(x.dtype, {x.dim(0), x.dim(1), channels});
+    norm_silu_conv(executor, config, x, weights.norm1, weights.conv1, hidden);
+    group_norm(executor, config, hidden, weights.norm2, ops::Activation::kSilu, hidden);
+    if (channels < x.dim(2)) sum = narrow_in_place(executor, x, weights.shortcut);
+    ops::Conv2d conv2 = same_size(hidden, weights.conv2, sum);
+    conv2.accumulate = true;
+    executor.run(conv2);
+  }
+  if (widens) {
+    relay.advance();
+  } else {
+    relay.reshape(sum);
+  }
 }
 
 // Every pixel attends to every other, with one head as wide as the channels.
@@ -99,10 +130,27 @@ void conv(const Executor& executor, const Tensor& x, const ConvWeights& weights,
 void group_norm(const Executor& executor, const AutoencoderConfig& config, const Tensor& x, const NormWeights& norm,
                 ops::Activation activation, const Tensor& out) {
   const ArenaScope scope(executor.arena());
-  const Tensor stats = executor.allocate(DType::kF32, {config.norm_groups, 2});
-  executor.run(ops::GroupNormStats{.x = x, .groups = config.norm_groups, .eps = kEps, .stats = stats});
-  executor.run(ops::GroupNormApply{
-      .x = x, .stats = stats, .weight = norm.weight, .bias = norm.bias, .activation = activation, .out = out});
+  apply_group_norm(executor, x, group_norm_stats(executor, config, x), norm, activation, out);
+}
+
+void norm_silu_conv(const Executor& executor, const AutoencoderConfig& config, const Tensor& x, const NormWeights& norm,
+                    const ConvWeights& weights, const Tensor& out) {
+  const ArenaScope scope(executor.arena());
+  const std::int64_t height = x.dim(0);
+  const std::int64_t halo = weights.weight.dim(2) / 2;
+  const Tensor stats = group_norm_stats(executor, config, x);
+  const Tensor band = executor.allocate(x.dtype, {std::min(kBandRows + 2 * halo, height), x.dim(1), x.dim(2)});
+  for (std::int64_t row = 0; row < height; row += kBandRows) {
+    const std::int64_t end = std::min(row + kBandRows, height);
+    const std::int64_t first = std::max<std::int64_t>(row - halo, 0);
+    const std::int64_t last = std::min(end + halo, height);
+    const Tensor normed = band.rows(0, last - first);
+    apply_group_norm(executor, x.rows(first, last - first), stats, norm, ops::Activation::kSilu, normed);
+    ops::Conv2d op = same_size(normed, weights, out.rows(row, end - row));
+    op.pad_top = halo - (row - first);
+    op.pad_bottom = halo - (last - end);
+    executor.run(op);
+  }
 }
 
 void mid_block(const Executor& executor, const AutoencoderConfig& config, const MidBlockWeights& weights,

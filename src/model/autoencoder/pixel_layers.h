@@ -13,6 +13,10 @@ void conv(const Executor& executor, const Tensor& x, const ConvWeights& weights,
 void group_norm(const Executor& executor, const AutoencoderConfig& config, const Tensor& x, const NormWeights& norm,
                 ops::Activation activation, const Tensor& out);
 
+// out = conv(silu(GN(x))). x stays as it is; its normed pixels are held a band of rows at a time.
+void norm_silu_conv(const Executor& executor, const AutoencoderConfig& config, const Tensor& x, const NormWeights& norm,
+                    const ConvWeights& weights, const Tensor& out);
+
 // Both take the relay's current pixels one block further.
 void mid_block(const Executor& executor, const AutoencoderConfig& config, const MidBlockWeights& weights,
                PixelRelay& relay);

@@ -17,6 +17,9 @@ class PixelRelay {
 
   const Tensor& current() const { return current_; }
 
+  // The current tensor has become another in the same memory.
+  void reshape(const Tensor& view) { current_ = view; }
+
   // An uninitialised successor [height, width, channels].
   Tensor next(std::int64_t height, std::int64_t width, std::int64_t channels) {
     scopes_[next_end_].emplace(executor_->arena(), end());
