@@ -14,43 +14,28 @@ constexpr std::int64_t kKeyChunk = 512;
 struct Plan {
   DType compute = DType::kF32;
   std::int64_t head_dim = 0;
-  bool convert_q = false;
-  bool convert_k = false;
-  bool convert_v = false;
 };
 
 Plan plan_of(const Context& context, const ops::Attention& op) {
-  Plan plan;
   const bool all_bf16 = op.q.dtype == DType::kBF16 && op.k.dtype == DType::kBF16 && op.v.dtype == DType::kBF16;
-  plan.compute = context.compute_dtype(all_bf16 ? DType::kBF16 : DType::kF32);
-  plan.head_dim = op.q.dim(2);
-  plan.convert_q = op.q.dtype != plan.compute;
-  plan.convert_k = op.k.dtype != plan.compute;
-  plan.convert_v = op.v.dtype != plan.compute;
-  return plan;
+  return {context.compute_dtype(all_bf16 ? DType::kBF16 : DType::kF32), op.q.dim(2)};
 }
 
-MatmulShape scores_shape(const Plan& plan, const ops::Attention& op, std::int64_t queries, std::int64_t keys) {
+MatmulShape scores_shape(const Plan& plan, std::int64_t queries, std::int64_t keys) {
   return {.m = queries,
           .n = keys,
           .k = plan.head_dim,
-          .x_stride = plan.convert_q ? plan.head_dim : op.q.row_stride(),
-          .w_stride = plan.convert_k ? plan.head_dim : op.k.row_stride(),
-          .y_stride = kKeyChunk,
           .dtype = plan.compute,
-          .w_is_nk = true,
+          .layout = WeightLayout::kNk,
           .accumulate = false};
 }
 
-MatmulShape sums_shape(const Plan& plan, const ops::Attention& op, std::int64_t queries, Block keys) {
+MatmulShape sums_shape(const Plan& plan, std::int64_t queries, Block keys) {
   return {.m = queries,
           .n = plan.head_dim,
           .k = keys.count,
-          .x_stride = kKeyChunk,
-          .w_stride = plan.convert_v ? plan.head_dim : op.v.row_stride(),
-          .y_stride = plan.head_dim,
           .dtype = plan.compute,
-          .w_is_nk = false,
+          .layout = WeightLayout::kKn,
           .accumulate = keys.begin > 0};
 }
 
@@ -75,19 +60,19 @@ Scratch prepare(Context& context, const ops::Attention& op, Arena& arena) {
     for (const std::int64_t chunk : {std::int64_t{0}, std::int64_t{1}, num_chunks - 1}) {
       if (chunk >= num_chunks) continue;
       const Block keys = block_at(chunk, kKeyChunk, kv_rows);
-      library_bytes = std::max(library_bytes, context.products.prepare(scores_shape(plan, op, queries, keys.count)));
-      library_bytes = std::max(library_bytes, context.products.prepare(sums_shape(plan, op, queries, keys)));
+      library_bytes = std::max(library_bytes, context.products.prepare(scores_shape(plan, queries, keys.count)));
+      library_bytes = std::max(library_bytes, context.products.prepare(sums_shape(plan, queries, keys)));
     }
   }
   const auto element_bytes = static_cast<std::int64_t>(dtype_bytes(plan.compute));
   const std::int64_t queries = std::min(q_rows, kQueryBlock);
   const std::int64_t keys = std::min(kv_rows, kKeyChunk);
-  return {{context, arena, queries * kKeyChunk},
-          {context, arena, queries * kKeyChunk * element_bytes},
+  return {{context, arena, queries * keys},
+          {context, arena, queries * keys * element_bytes},
           {context, arena, queries * plan.head_dim},
           {context, arena, queries},
-          {context, arena, plan.convert_q ? queries * plan.head_dim * element_bytes : 0},
-          {context, arena, plan.convert_k || plan.convert_v ? keys * plan.head_dim * element_bytes : 0},
+          {context, arena, queries * plan.head_dim * element_bytes},
+          {context, arena, keys * plan.head_dim * element_bytes},
           {context, arena, static_cast<std::int64_t>(library_bytes)}};
 }
 
@@ -95,10 +80,9 @@ std::byte* head_address(const Tensor& tensor, std::int64_t row, std::int64_t hea
   return row_address(tensor, row) + static_cast<std::size_t>(head * tensor.strides[1]) * dtype_bytes(tensor.dtype);
 }
 
-// Rows of one head of q, k or v in the compute dtype: where they are, or converted to `buffer`.
-const std::byte* head_rows(const Tensor& tensor, Block rows, std::int64_t head, bool converted, DType to,
-                           std::byte* buffer) {
-  if (!converted) return head_address(tensor, rows.begin, head);
+// Rows of one head of q, k or v in the compute dtype, without gaps: where they are, or copied to `buffer`.
+const std::byte* head_rows(const Tensor& tensor, Block rows, std::int64_t head, DType to, std::byte* buffer) {
+  if (tensor.dtype == to && tensor.row_stride() == tensor.dim(2)) return head_address(tensor, rows.begin, head);
   const auto width = static_cast<std::size_t>(tensor.dim(2));
   for (std::int64_t r = 0; r < rows.count; ++r) {
     convert(head_address(tensor, rows.begin + r, head), tensor.dtype,
@@ -123,7 +107,7 @@ class BlockTask {
   void run() const {
     RunningSoftmax* softmax = scratch_.softmax[worker_];
     std::fill_n(softmax, queries_.count, RunningSoftmax{0, 0});
-    const std::byte* q = head_rows(op_.q, queries_, head_, plan_.convert_q, plan_.compute, scratch_.q[worker_]);
+    const std::byte* q = head_rows(op_.q, queries_, head_, plan_.compute, scratch_.q[worker_]);
     const std::int64_t kv_rows = op_.causal ? std::min(op_.k.dim(0), queries_.begin + queries_.count) : op_.k.dim(0);
     for (std::int64_t chunk = 0; chunk * kKeyChunk < kv_rows; ++chunk) {
       take_chunk(q, block_at(chunk, kKeyChunk, op_.k.dim(0)));
@@ -136,11 +120,11 @@ class BlockTask {
     float* scores = scratch_.scores[worker_];
     std::byte* library = scratch_.library[worker_];
     std::byte* kv = scratch_.kv[worker_];
-    const std::byte* k = head_rows(op_.k, keys, head_, plan_.convert_k, plan_.compute, kv);
-    context_.products.run(scores_shape(plan_, op_, queries_.count, keys.count), worker_, q, k, scores, library);
+    const std::byte* k = head_rows(op_.k, keys, head_, plan_.compute, kv);
+    context_.products.run(scores_shape(plan_, queries_.count, keys.count), worker_, q, k, scores, library);
     for (std::int64_t i = 0; i < queries_.count; ++i) weigh_row(i, keys);
-    const std::byte* v = head_rows(op_.v, keys, head_, plan_.convert_v, plan_.compute, kv);
-    context_.products.run(sums_shape(plan_, op_, queries_.count, keys), worker_, scratch_.weights[worker_], v,
+    const std::byte* v = head_rows(op_.v, keys, head_, plan_.compute, kv);
+    context_.products.run(sums_shape(plan_, queries_.count, keys), worker_, scratch_.weights[worker_], v,
                           scratch_.sums[worker_], library);
   }
 
@@ -155,9 +139,9 @@ class BlockTask {
           reinterpret_cast<const float*>(row_address(op_.relative_bias, head_)) + keys.begin - query + op_.q.dim(0) - 1;
     }
     std::byte* weights =
-        scratch_.weights[worker_] + static_cast<std::size_t>(i * kKeyChunk) * dtype_bytes(plan_.compute);
-    const float correction = softmax_chunk(scratch_.scores[worker_] + i * kKeyChunk, valid, keys.count, op_.scale, bias,
-                                           scratch_.softmax[worker_][i], weights, plan_.compute);
+        scratch_.weights[worker_] + static_cast<std::size_t>(i * keys.count) * dtype_bytes(plan_.compute);
+    const float correction = softmax_chunk(scratch_.scores[worker_] + i * keys.count, valid, keys.count, op_.scale,
+                                           bias, scratch_.softmax[worker_][i], weights, plan_.compute);
     if (correction != 1.0f) scale_row(scratch_.sums[worker_] + i * plan_.head_dim, plan_.head_dim, correction);
   }
 

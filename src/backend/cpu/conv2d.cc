@@ -42,52 +42,68 @@ MatmulShape product_shape(const Plan& plan, std::int64_t cols) {
   return {.m = plan.pixels,
           .n = cols,
           .k = plan.depth,
-          .x_stride = plan.depth,
-          .w_stride = plan.depth,
-          .y_stride = kTileCols,
           .dtype = plan.compute,
-          .w_is_nk = true,
+          .layout = WeightLayout::kPacked,
           .accumulate = false};
 }
 
 struct Scratch {
-  std::byte* weights;  // [out_channels, kernel, kernel, in_channels] in the compute dtype
+  std::byte* weights;  // of all column tiles, packed
   float* bias;
-  PerWorker<float> filter;  // one output channel's weights, widened
   PerWorker<std::byte> patches;
   PerWorker<float> sums;
   PerWorker<std::byte> library;
+  std::int64_t tile_bytes;  // from the packed weights of one column tile to the next
 };
 
+// Prepares the products and lays the scratch out.
 Scratch prepare(Context& context, const ops::Conv2d& op, Arena& arena) {
   const Plan plan = plan_of(context, op);
   const std::int64_t col_tiles = ceil_div(plan.out_channels, kTileCols);
   std::size_t library_bytes = 0;
+  std::size_t packed_bytes = 0;
   for (const std::int64_t tile : {std::int64_t{0}, col_tiles - 1}) {
-    const Block cols = block_at(tile, kTileCols, plan.out_channels);
-    library_bytes = std::max(library_bytes, context.products.prepare(product_shape(plan, cols.count)));
+    const MatmulShape shape = product_shape(plan, block_at(tile, kTileCols, plan.out_channels).count);
+    library_bytes = std::max(library_bytes, context.products.prepare(shape));
+    packed_bytes = std::max(packed_bytes, context.products.packed_bytes(shape));
   }
   const auto element_bytes = static_cast<std::int64_t>(dtype_bytes(plan.compute));
-  return {allocate_shared<std::byte>(arena, plan.out_channels * plan.depth * element_bytes),
+  const auto tile_bytes = static_cast<std::int64_t>(align_up(packed_bytes, Arena::kAlignment));
+  const std::int64_t cols = std::min(plan.out_channels, kTileCols);
+  const std::int64_t filters_bytes = cols * plan.depth * element_bytes;
+  return {allocate_shared<std::byte>(arena, col_tiles * tile_bytes),
           allocate_shared<float>(arena, plan.out_channels),
-          {context, arena, 2 * plan.depth},
-          {context, arena, plan.pixels * plan.depth * element_bytes},
-          {context, arena, plan.pixels * kTileCols},
-          {context, arena, static_cast<std::int64_t>(library_bytes)}};
+          {context, arena, std::max(plan.pixels * plan.depth * element_bytes, filters_bytes)},
+          {context, arena, std::max(plan.pixels * cols, 2 * plan.depth)},
+          {context, arena, static_cast<std::int64_t>(library_bytes)},
+          tile_bytes};
 }
 
 // One output channel's weights from [in_channels, kernel * kernel] to [kernel * kernel, in_channels]: the order in
-// which a patch lies in memory.
-void pack_filter(const Plan& plan, const Tensor& weight, std::int64_t channel, float* buffer, std::byte* packed) {
+// which a patch lies in memory. `buffer` holds two filters.
+void reorder_filter(const Plan& plan, const Tensor& weight, std::int64_t channel, float* buffer, std::byte* out) {
   const std::int64_t taps = plan.kernel * plan.kernel;
   const auto depth = static_cast<std::size_t>(plan.depth);
   const float* filter = widen(row_address(weight, channel), weight.dtype, buffer, depth);
   float* reordered = buffer + plan.depth;
-  for (std::int64_t tap = 0; tap < taps; ++tap) {
-    for (std::int64_t i = 0; i < plan.in_channels; ++i) reordered[tap * plan.in_channels + i] = filter[i * taps + tap];
+  for (std::int64_t i = 0; i < plan.in_channels; ++i) {
+    for (std::int64_t tap = 0; tap < taps; ++tap) reordered[tap * plan.in_channels + i] = filter[i * taps + tap];
   }
-  convert(reinterpret_cast<const std::byte*>(reordered), DType::kF32,
-          packed + static_cast<std::size_t>(channel) * depth * dtype_bytes(plan.compute), plan.compute, depth);
+  convert(reinterpret_cast<const std::byte*>(reordered), DType::kF32, out, plan.compute, depth);
+}
+
+// Packs the weights of one column tile. The worker's blocks for patches and sums serve as buffers.
+void pack_tile(const Context& context, const Plan& plan, const ops::Conv2d& op, const Scratch& scratch,
+               std::int64_t tile, int worker) {
+  const Block cols = block_at(tile, kTileCols, plan.out_channels);
+  const std::size_t filter_bytes = static_cast<std::size_t>(plan.depth) * dtype_bytes(plan.compute);
+  std::byte* filters = scratch.patches[worker];
+  for (std::int64_t i = 0; i < cols.count; ++i) {
+    reorder_filter(plan, op.weight, cols.begin + i, scratch.sums[worker],
+                   filters + static_cast<std::size_t>(i) * filter_bytes);
+  }
+  context.products.pack(product_shape(plan, cols.count), worker, filters, scratch.weights + tile * scratch.tile_bytes,
+                        scratch.library[worker]);
 }
 
 // Gathers the patch of one output pixel.
@@ -154,12 +170,11 @@ void run_pixels(const Context& context, const Plan& plan, const ops::Conv2d& op,
   float* sums = scratch.sums[worker];
   for (std::int64_t tile = 0; tile * kTileCols < plan.out_channels; ++tile) {
     const Block cols = block_at(tile, kTileCols, plan.out_channels);
-    context.products.run(product_shape(plan, cols.count), worker, patches,
-                         scratch.weights + static_cast<std::size_t>(cols.begin) * patch_bytes, sums,
-                         scratch.library[worker]);
+    context.products.run(product_shape(plan, cols.count), worker, patches, scratch.weights + tile * scratch.tile_bytes,
+                         sums, scratch.library[worker]);
     const Epilogue epilogue{.bias = op.bias ? scratch.bias + cols.begin : nullptr, .accumulate = op.accumulate};
     const auto offset = static_cast<std::size_t>(pixels.begin * plan.out_channels + cols.begin);
-    store_tile(sums, kTileCols, pixels.count, cols.count, epilogue, op.out.data + offset * dtype_bytes(op.out.dtype),
+    store_tile(sums, cols.count, pixels.count, cols.count, epilogue, op.out.data + offset * dtype_bytes(op.out.dtype),
                op.out.dtype, plan.out_channels);
   }
 }
@@ -176,9 +191,8 @@ void run(Context& context, const ops::Conv2d& op, Arena& arena) {
   const Plan plan = plan_of(context, op);
   const Scratch scratch = prepare(context, op, arena);
   widen_vector(op.bias, scratch.bias);
-  context.parallel(plan.out_channels, [&](std::int64_t channel, int worker) {
-    pack_filter(plan, op.weight, channel, scratch.filter[worker], scratch.weights);
-  });
+  context.parallel(ceil_div(plan.out_channels, kTileCols),
+                   [&](std::int64_t tile, int worker) { pack_tile(context, plan, op, scratch, tile, worker); });
   context.parallel(ceil_div(plan.num_pixels, plan.pixels), [&](std::int64_t task, int worker) {
     run_pixels(context, plan, op, scratch, block_at(task, plan.pixels, plan.num_pixels), worker);
   });

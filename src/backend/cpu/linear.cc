@@ -10,8 +10,8 @@ namespace {
 // deep, 64 to 512 columns, 64 to 1024 rows): this size reaches 96-100 % of the library's own rate, larger ones no more.
 constexpr std::int64_t kTileRows = 256;
 constexpr std::int64_t kTileCols = 128;
-// An operand that has to be converted first is so in strips of this depth.
-constexpr std::int64_t kConvertedDepth = 1024;
+// Operands that have to be converted, or whose rows lie apart, are copied in strips of this depth.
+constexpr std::int64_t kCopiedDepth = 1024;
 
 // How one part is cut. Everything follows from shapes, dtypes and strides.
 struct Tiling {
@@ -20,32 +20,34 @@ struct Tiling {
   std::int64_t depth = 0;  // of a strip
   std::int64_t strips = 0;
   DType compute = DType::kF32;
-  bool convert_x = false;
-  bool convert_w = false;
+  bool copy_x = false;
+  bool copy_w = false;
 };
 
+bool has_gaps(const Tensor& matrix) { return matrix.row_stride() != matrix.dim(1); }
+
 Tiling tiling_of(const Context& context, const Tensor& x, const ops::LinearPart& part) {
+  const Tensor& weight = part.linear.weight;
   Tiling tiling;
   tiling.row_tiles = ceil_div(x.dim(0), kTileRows);
-  tiling.col_tiles = ceil_div(part.linear.weight.dim(0), kTileCols);
+  tiling.col_tiles = ceil_div(weight.dim(0), kTileCols);
   tiling.compute = context.compute_dtype(x.dtype);
-  tiling.convert_x = x.dtype != tiling.compute;
-  tiling.convert_w = part.linear.weight.dtype != tiling.compute;
-  tiling.depth = tiling.convert_x || tiling.convert_w ? std::min(x.dim(1), kConvertedDepth) : x.dim(1);
+  tiling.copy_x = x.dtype != tiling.compute || has_gaps(x);
+  tiling.copy_w = weight.dtype != tiling.compute || has_gaps(weight);
+  tiling.depth = tiling.copy_x || tiling.copy_w ? std::min(x.dim(1), kCopiedDepth) : x.dim(1);
   tiling.strips = ceil_div(x.dim(1), tiling.depth);
+  // A strip of several lies with gaps in either operand.
+  tiling.copy_x |= tiling.strips > 1;
+  tiling.copy_w |= tiling.strips > 1;
   return tiling;
 }
 
-MatmulShape product_shape(const Tiling& tiling, const Tensor& x, const Tensor& weight, std::int64_t rows,
-                          std::int64_t cols, Block strip) {
+MatmulShape product_shape(const Tiling& tiling, std::int64_t rows, std::int64_t cols, Block strip) {
   return {.m = rows,
           .n = cols,
           .k = strip.count,
-          .x_stride = tiling.convert_x ? tiling.depth : x.row_stride(),
-          .w_stride = tiling.convert_w ? tiling.depth : weight.row_stride(),
-          .y_stride = kTileCols,
           .dtype = tiling.compute,
-          .w_is_nk = true,
+          .layout = WeightLayout::kNk,
           .accumulate = strip.begin > 0};
 }
 
@@ -67,16 +69,16 @@ Scratch prepare(Context& context, const ops::LinearMany& op, Arena& arena) {
     const Tensor& weight = part.linear.weight;
     const Tiling tiling = tiling_of(context, op.x, part);
     const auto element_bytes = static_cast<std::int64_t>(dtype_bytes(tiling.compute));
-    if (tiling.convert_x) x_bytes = std::max(x_bytes, tile_rows * tiling.depth * element_bytes);
-    if (tiling.convert_w) w_bytes = std::max(w_bytes, kTileCols * tiling.depth * element_bytes);
+    if (tiling.copy_x) x_bytes = std::max(x_bytes, tile_rows * tiling.depth * element_bytes);
+    if (tiling.copy_w) w_bytes = std::max(w_bytes, kTileCols * tiling.depth * element_bytes);
     // Full and last, in each of the three directions.
     for (const std::int64_t row_tile : {std::int64_t{0}, tiling.row_tiles - 1}) {
       for (const std::int64_t col_tile : {std::int64_t{0}, tiling.col_tiles - 1}) {
         for (const std::int64_t strip : {std::int64_t{0}, std::int64_t{1}, tiling.strips - 1}) {
           if (strip >= tiling.strips) continue;
-          const MatmulShape shape = product_shape(
-              tiling, op.x, weight, block_at(row_tile, kTileRows, op.x.dim(0)).count,
-              block_at(col_tile, kTileCols, weight.dim(0)).count, block_at(strip, tiling.depth, op.x.dim(1)));
+          const MatmulShape shape = product_shape(tiling, block_at(row_tile, kTileRows, op.x.dim(0)).count,
+                                                  block_at(col_tile, kTileCols, weight.dim(0)).count,
+                                                  block_at(strip, tiling.depth, op.x.dim(1)));
           library_bytes = std::max(library_bytes, context.products.prepare(shape));
         }
       }
@@ -89,14 +91,15 @@ Scratch prepare(Context& context, const ops::LinearMany& op, Arena& arena) {
           {context, arena, static_cast<std::int64_t>(library_bytes)}};
 }
 
-// Rows `rows` and columns [col, col + depth) of a matrix as `to`, packed `depth` apart.
-void convert_rows(const Tensor& matrix, Block rows, Block cols, DType to, std::int64_t stride, std::byte* out) {
-  const std::size_t from_bytes = dtype_bytes(matrix.dtype) * static_cast<std::size_t>(cols.begin);
-  const std::size_t row_bytes = dtype_bytes(to) * static_cast<std::size_t>(stride);
+// Rows `rows` and columns `cols` of a matrix as `to`, without gaps.
+const std::byte* copy_block(const Tensor& matrix, Block rows, Block cols, DType to, std::byte* out) {
+  const std::size_t offset = dtype_bytes(matrix.dtype) * static_cast<std::size_t>(cols.begin);
+  const auto count = static_cast<std::size_t>(cols.count);
   for (std::int64_t r = 0; r < rows.count; ++r) {
-    convert(row_address(matrix, rows.begin + r) + from_bytes, matrix.dtype,
-            out + static_cast<std::size_t>(r) * row_bytes, to, static_cast<std::size_t>(cols.count));
+    convert(row_address(matrix, rows.begin + r) + offset, matrix.dtype,
+            out + static_cast<std::size_t>(r) * count * dtype_bytes(to), to, count);
   }
+  return out;
 }
 
 const float* tile_vector(const Tensor& vector, Block cols, float* buffer) {
@@ -114,22 +117,12 @@ void run_tile(const Context& context, const Tensor& x, const ops::LinearPart& pa
   float* sums = scratch.sums[worker];
   for (std::int64_t i = 0; i < tiling.strips; ++i) {
     const Block strip = block_at(i, tiling.depth, x.dim(1));
-    const std::byte* x_strip = row_address(x, rows.begin);
-    if (tiling.convert_x) {
-      convert_rows(x, rows, strip, tiling.compute, tiling.depth, scratch.x[worker]);
-      x_strip = scratch.x[worker];
-    } else {
-      x_strip += static_cast<std::size_t>(strip.begin) * dtype_bytes(x.dtype);
-    }
-    const std::byte* w_strip = row_address(weight, cols.begin);
-    if (tiling.convert_w) {
-      convert_rows(weight, cols, strip, tiling.compute, tiling.depth, scratch.w[worker]);
-      w_strip = scratch.w[worker];
-    } else {
-      w_strip += static_cast<std::size_t>(strip.begin) * dtype_bytes(weight.dtype);
-    }
-    context.products.run(product_shape(tiling, x, weight, rows.count, cols.count, strip), worker, x_strip, w_strip,
-                         sums, scratch.library[worker]);
+    const std::byte* x_strip =
+        tiling.copy_x ? copy_block(x, rows, strip, tiling.compute, scratch.x[worker]) : row_address(x, rows.begin);
+    const std::byte* w_strip = tiling.copy_w ? copy_block(weight, cols, strip, tiling.compute, scratch.w[worker])
+                                             : row_address(weight, cols.begin);
+    context.products.run(product_shape(tiling, rows.count, cols.count, strip), worker, x_strip, w_strip, sums,
+                         scratch.library[worker]);
   }
   float* vectors = scratch.vectors[worker];
   const Epilogue epilogue{.bias = tile_vector(part.linear.bias, cols, vectors),
@@ -138,7 +131,7 @@ void run_tile(const Context& context, const Tensor& x, const ops::LinearPart& pa
                           .accumulate = part.accumulate};
   std::byte* out =
       row_address(part.out, rows.begin) + static_cast<std::size_t>(cols.begin) * dtype_bytes(part.out.dtype);
-  store_tile(sums, kTileCols, rows.count, cols.count, epilogue, out, part.out.dtype, part.out.row_stride());
+  store_tile(sums, cols.count, rows.count, cols.count, epilogue, out, part.out.dtype, part.out.row_stride());
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "backend/cpu/matmul.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 #include <vector>
@@ -25,26 +26,56 @@ dnnl::primitive_attr attributes(bool accumulate) {
   return attr;
 }
 
+Desc weights_desc(const MatmulShape& shape, dnnl::memory::data_type type) {
+  const Dims dims = {shape.k, shape.n};
+  switch (shape.layout) {
+    case WeightLayout::kNk:
+      return {dims, type, dnnl::memory::format_tag::ba};
+    case WeightLayout::kKn:
+      return {dims, type, dnnl::memory::format_tag::ab};
+    case WeightLayout::kPacked:
+      break;
+  }
+  return {dims, type, dnnl::memory::format_tag::any};
+}
+
+// The C call, because the C++ one builds a map for every execution.
+template <std::size_t kCount>
+void execute(const dnnl::primitive& primitive, const dnnl::stream& stream,
+             const std::array<dnnl_exec_arg_t, kCount>& args) {
+  const auto status = dnnl_primitive_execute(primitive.get(), stream.get(), static_cast<int>(kCount), args.data());
+  ensure(status == dnnl_success, "oneDNN could not run a primitive, status ", status);
+}
+
 }  // namespace
 
 class Matmul {
  public:
   Matmul(const MatmulShape& shape, int num_workers) {
     const auto type = library_type(shape.dtype);
-    const Desc x({shape.m, shape.k}, type, Dims{shape.x_stride, 1});
-    const Desc w({shape.k, shape.n}, type, shape.w_is_nk ? Dims{1, shape.w_stride} : Dims{shape.w_stride, 1});
-    const Desc y({shape.m, shape.n}, dnnl::memory::data_type::f32, Dims{shape.y_stride, 1});
-    const auto desc = describe_product(x, w, y, attributes(shape.accumulate));
+    const Desc x({shape.m, shape.k}, type, dnnl::memory::format_tag::ab);
+    const Desc y({shape.m, shape.n}, dnnl::memory::data_type::f32, dnnl::memory::format_tag::ab);
+    const auto desc = describe_product(x, weights_desc(shape, type), y, attributes(shape.accumulate));
     primitive_ = dnnl::matmul(desc);
     scratch_bytes_ = desc.scratchpad_desc().get_size();
+    packed_bytes_ = desc.weights_desc().get_size();
+
+    const Desc plain({shape.k, shape.n}, type, dnnl::memory::format_tag::ba);
+    dnnl::reorder::primitive_desc packing(library_engine(), plain, library_engine(), desc.weights_desc(),
+                                          attributes(false));
+    if (shape.layout == WeightLayout::kPacked) {
+      packing_ = dnnl::reorder(packing);
+      scratch_bytes_ = std::max(scratch_bytes_, packing.scratchpad_desc().get_size());
+    }
     workers_.reserve(static_cast<std::size_t>(num_workers));
     for (int i = 0; i < num_workers; ++i) {
-      workers_.push_back(
-          {dnnl::stream(library_engine()), unbound(x), unbound(w), unbound(y), unbound(desc.scratchpad_desc())});
+      workers_.push_back({dnnl::stream(library_engine()), unbound(x), unbound(desc.weights_desc()), unbound(y),
+                          unbound(plain), unbound(desc.scratchpad_desc()), unbound(packing.scratchpad_desc())});
     }
   }
 
   std::size_t scratch_bytes() const { return scratch_bytes_; }
+  std::size_t packed_bytes() const { return packed_bytes_; }
 
   void run(int worker, const void* x, const void* w, float* y, std::byte* scratch) {
     Operands& operands = workers_[static_cast<std::size_t>(worker)];
@@ -52,13 +83,22 @@ class Matmul {
     operands.w.set_data_handle(const_cast<void*>(w));
     operands.y.set_data_handle(y);
     operands.scratch.set_data_handle(scratch);
-    // The C call, because the C++ one builds a map for every execution.
-    const std::array<dnnl_exec_arg_t, 4> args{{{DNNL_ARG_SRC, operands.x.get()},
-                                               {DNNL_ARG_WEIGHTS, operands.w.get()},
-                                               {DNNL_ARG_DST, operands.y.get()},
-                                               {DNNL_ARG_SCRATCHPAD, operands.scratch.get()}}};
-    const auto status = dnnl_primitive_execute(primitive_.get(), operands.stream.get(), args.size(), args.data());
-    ensure(status == dnnl_success, "oneDNN could not run a matrix product, status ", status);
+    execute<4>(primitive_, operands.stream,
+               {{{DNNL_ARG_SRC, operands.x.get()},
+                 {DNNL_ARG_WEIGHTS, operands.w.get()},
+                 {DNNL_ARG_DST, operands.y.get()},
+                 {DNNL_ARG_SCRATCHPAD, operands.scratch.get()}}});
+  }
+
+  void pack(int worker, const void* w, std::byte* packed, std::byte* scratch) {
+    Operands& operands = workers_[static_cast<std::size_t>(worker)];
+    operands.plain_w.set_data_handle(const_cast<void*>(w));
+    operands.w.set_data_handle(packed);
+    operands.packing_scratch.set_data_handle(scratch);
+    execute<3>(packing_, operands.stream,
+               {{{DNNL_ARG_FROM, operands.plain_w.get()},
+                 {DNNL_ARG_TO, operands.w.get()},
+                 {DNNL_ARG_SCRATCHPAD, operands.packing_scratch.get()}}});
   }
 
  private:
@@ -68,11 +108,15 @@ class Matmul {
     dnnl::memory x;
     dnnl::memory w;
     dnnl::memory y;
+    dnnl::memory plain_w;
     dnnl::memory scratch;
+    dnnl::memory packing_scratch;
   };
 
   dnnl::matmul primitive_;
+  dnnl::reorder packing_;
   std::size_t scratch_bytes_ = 0;
+  std::size_t packed_bytes_ = 0;
   std::vector<Operands> workers_;
 };
 
@@ -95,11 +139,22 @@ std::size_t MatmulCache::prepare(const MatmulShape& shape) {
   return product->scratch_bytes();
 }
 
-void MatmulCache::run(const MatmulShape& shape, int worker, const void* x, const void* w, float* y,
-                      std::byte* scratch) const {
+Matmul& MatmulCache::find(const MatmulShape& shape) const {
   const auto product = products_.find(shape);
   ensure(product != products_.end(), "a matrix product was not prepared");
-  product->second->run(worker, x, w, y, scratch);
+  return *product->second;
+}
+
+void MatmulCache::run(const MatmulShape& shape, int worker, const void* x, const void* w, float* y,
+                      std::byte* scratch) const {
+  find(shape).run(worker, x, w, y, scratch);
+}
+
+std::size_t MatmulCache::packed_bytes(const MatmulShape& shape) const { return find(shape).packed_bytes(); }
+
+void MatmulCache::pack(const MatmulShape& shape, int worker, const void* w, std::byte* packed,
+                       std::byte* scratch) const {
+  find(shape).pack(worker, w, packed, scratch);
 }
 
 bool has_bf16_products() {

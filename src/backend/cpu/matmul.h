@@ -11,23 +11,25 @@
 
 namespace steadyflux::cpu {
 
-// y[m, n] (+)= x[m, k] w, in f32 sums.
+enum class WeightLayout : std::uint8_t {
+  kNk,      // [n, k], as linear layers store it
+  kKn,      // [k, n]
+  kPacked,  // as the library likes it best for this product; written by MatmulCache::pack
+};
+
+// y[m, n] (+)= x[m, k] w, in f32 sums. All rows follow each other without gaps: the library has its fast kernels for
+// such operands only (2.6, Zen 4: 200 against 175 GFLOP/s with a stride).
 struct MatmulShape {
   std::int64_t m = 0;
   std::int64_t n = 0;
   std::int64_t k = 0;
-  std::int64_t x_stride = 0;  // elements from row to row
-  std::int64_t w_stride = 0;
-  std::int64_t y_stride = 0;
   DType dtype = DType::kF32;  // of x and w: f32 or bf16; y is f32
-  bool w_is_nk = true;        // w is [n, k], as linear layers store it; otherwise [k, n]
-  bool accumulate = false;    // add to y
+  WeightLayout layout = WeightLayout::kNk;
+  bool accumulate = false;  // add to y
 
   friend auto operator<=>(const MatmulShape&, const MatmulShape&) = default;
 };
 
-// The product of one shape. Plain (not repacked) operands: measured on Zen 4 with tiles of 128 columns, the library's
-// own packing inside the call costs 1-3 % of the product, packing a tile beforehand costs 5-10 %.
 class Matmul;
 
 // The products made so far: their number is bounded by the tilings in use. Holds compiled code.
@@ -39,16 +41,22 @@ class MatmulCache {
   MatmulCache(const MatmulCache&) = delete;
   MatmulCache& operator=(const MatmulCache&) = delete;
 
-  // Makes the product if need be. Returns the bytes of scratch that each run of it needs.
+  // Makes the product if need be. Returns the bytes of scratch that each call of run() and pack() needs.
   // Throws Error(kInternal) when the library refuses the shape.
   std::size_t prepare(const MatmulShape& shape);
 
   // Computes a prepared product. Same operands and shape: same bits, whatever the worker.
   void run(const MatmulShape& shape, int worker, const void* x, const void* w, float* y, std::byte* scratch) const;
 
+  // Bytes of packed weights of a prepared product, and their packing from [n, k].
+  std::size_t packed_bytes(const MatmulShape& shape) const;
+  void pack(const MatmulShape& shape, int worker, const void* w, std::byte* packed, std::byte* scratch) const;
+
   std::size_t size() const { return products_.size(); }
 
  private:
+  Matmul& find(const MatmulShape& shape) const;
+
   int num_workers_;
   std::map<MatmulShape, std::unique_ptr<Matmul>> products_;
 };
