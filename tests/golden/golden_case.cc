@@ -90,6 +90,10 @@ Case load_case(std::string_view name, std::string_view expected) {
   return golden;
 }
 
+bool has_expected(std::string_view name, std::string_view expected) {
+  return std::filesystem::exists(data_dir() / name / (std::string(expected) + ".safetensors"));
+}
+
 std::vector<std::string> case_names() {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(data_dir())) {

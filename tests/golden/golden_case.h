@@ -48,6 +48,8 @@ struct Case {
 // Loads tests/golden/data/<name> with the tensors of <expected>.safetensors.
 Case load_case(std::string_view name, std::string_view expected = "expected");
 
+bool has_expected(std::string_view name, std::string_view expected);
+
 // Names of all cases in tests/golden/data.
 std::vector<std::string> case_names();
 
