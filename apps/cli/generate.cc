@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -36,11 +37,21 @@ class PictureWriter final : public Progress {
     write_png(path, RgbView(image.width, image.height, image.rgb), {&text, 1});
     finish_line();
     std::cout << path.string() << std::endl;
+    paths_.push_back(path.string());
   }
+
+  // Of the pictures written, in the order of Result::images.
+  const std::vector<std::string>& paths() const { return paths_; }
 
  private:
   const OutputPattern& pattern_;
+  std::vector<std::string> paths_;
 };
+
+// Fails while there is nothing to lose rather than when the work is done.
+void check_writable(const std::filesystem::path& path) {
+  if (!path.empty()) const AtomicFile probe(path);
+}
 
 void write_latents(const std::filesystem::path& path, const std::vector<Image>& images) {
   std::vector<float> all;
@@ -52,9 +63,13 @@ void write_latents(const std::filesystem::path& path, const std::vector<Image>& 
   write_safetensors(path, {&tensor, 1});
 }
 
-void write_report(const std::filesystem::path& path, const Result& result) {
+// The library's report, and where each picture went.
+void write_report(const std::filesystem::path& path, const Result& result, const std::vector<std::string>& pictures) {
+  using Json = nlohmann::ordered_json;
+  Json report = Json::parse(result.to_json());
+  for (std::size_t i = 0; i < pictures.size(); ++i) report["images"][i]["path"] = pictures[i];
   AtomicFile file(path);
-  file.write(result.to_json());
+  file.write(report.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   file.commit();
 }
 
@@ -64,11 +79,17 @@ int generate(const GenerateFlags& flags) {
   const bool several_prompts = request.prompts.size() > 1;
   const OutputPattern pattern(flags.out, several_prompts || request.count > 1, !several_prompts);
   pattern.check_writable();
+  check_writable(flags.latents_out);
+  check_writable(flags.report);
   Engine engine = Engine::open(flags.request.engine_options());
   PictureWriter writer(pattern, flags.quiet);
   const Result result = engine.generate(request, &writer);
   writer.finish_line();
-  if (!flags.report.empty()) write_report(flags.report, result);
+  if (result.does_not_fit) {
+    std::cerr << result.does_not_fit->to_text() << '\n';
+    return kDoesNotFit;
+  }
+  if (!flags.report.empty()) write_report(flags.report, result, writer.paths());
   if (result.cancelled) {
     std::cerr << "interrupted\n";
     return kInterrupted;
@@ -83,6 +104,7 @@ Command add_generate(CLI::App& program) {
   auto flags = std::make_shared<GenerateFlags>();
   CLI::App& app = *program.add_subcommand("generate", "Make pictures from prompts");
   flags->request.add_model_flags(app);
+  flags->request.add_budget_flag(app);
   flags->request.add_prompt_flags(app);
   flags->request.add_image_flags(app);
   app.add_option("--out", flags->out, "PNG file; %s is replaced by the seed, %i by the picture's number")

@@ -1,5 +1,6 @@
 // The command `steadyflux`.
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <exception>
 #include <iostream>
 #include <new>
@@ -20,7 +21,7 @@ using namespace steadyflux::cli;
 int run(int argc, char** argv) {
   CLI::App program("FLUX.1 text-to-image generation inside a known amount of memory", "steadyflux");
   program.set_version_flag("--version", std::string(steadyflux::version()));
-  program.require_subcommand(1);
+  program.require_subcommand(0, 1);
 
   std::vector<std::pair<std::string, Command>> commands;
   commands.emplace_back("generate", add_generate(program));
@@ -37,15 +38,24 @@ int run(int argc, char** argv) {
   for (const auto& [name, command] : commands) {
     if (program.got_subcommand(name)) return command();
   }
+  std::cerr << "A subcommand is required\n" << program.help();
   return kBadUsage;
+}
+
+// Data that never reached stdout, because its disk is full for instance, is a failure even if all else went well.
+int flush_data(int exit_code) {
+  if (std::cout.flush() && std::fflush(stdout) == 0) return exit_code;
+  std::cerr << "steadyflux: cannot write to standard output\n";
+  return exit_code == kDone ? int{kFailure} : exit_code;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   steadyflux::limit_malloc_arenas();
+  steadyflux::ignore_file_size_signal();
   try {
-    return run(argc, argv);
+    return flush_data(run(argc, argv));
   } catch (const Error& error) {
     std::cerr << "steadyflux: " << error.what() << '\n';
     return error.code() == ErrorCode::kInvalidArgument ? kBadUsage : kFailure;

@@ -19,7 +19,9 @@ int plan(const PlanFlags& flags) {
   Engine engine = Engine::open(flags.request.engine_options());
   const Plan result = engine.plan(request);
   std::cout << (flags.json ? result.to_json() : result.to_table());
-  return kDone;
+  if (!result.does_not_fit) return kDone;
+  std::cerr << result.does_not_fit->to_text() << '\n';
+  return kDoesNotFit;
 }
 
 }  // namespace
@@ -28,6 +30,7 @@ Command add_plan(CLI::App& program) {
   auto flags = std::make_shared<PlanFlags>();
   CLI::App& app = *program.add_subcommand("plan", "Show the memory a request needs, phase by phase");
   flags->request.add_model_flags(app);
+  flags->request.add_budget_flag(app);
   flags->request.add_prompt_flags(app);
   flags->request.add_image_flags(app);
   app.add_flag("--json", flags->json, "As JSON");

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <map>
 
+#include "base/bytes.h"
 #include "base/error.h"
 
 namespace steadyflux::cli {
@@ -14,6 +15,21 @@ const std::map<std::string, ComputeDType> kComputeDTypes = {
     {"auto", ComputeDType::kAuto}, {"f32", ComputeDType::kF32}, {"bf16", ComputeDType::kBF16}};
 const std::map<std::string, NoiseDType> kNoiseDTypes = {
     {"auto", NoiseDType::kAuto}, {"f32", NoiseDType::kF32}, {"bf16", NoiseDType::kBF16}};
+
+// The parser of numbers would wrap a negative or too large one round.
+std::string check_seed(const std::string& text) {
+  std::uint64_t seed = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, seed);
+  if (error == std::errc{} && rest == end) return {};
+  return "'" + text + "' is not a seed; a whole number from 0 to 18446744073709551615 is";
+}
+
+std::uint64_t parse_budget(const std::string& text) {
+  const std::uint64_t bytes = parse_bytes(text);
+  if (bytes == 0) throw CLI::ValidationError("--ram", "a budget of nothing fits nothing");
+  return bytes;
+}
 
 // "512x768" → width and height.
 void parse_size(const std::string& text, Request& request) {
@@ -44,6 +60,12 @@ void RequestFlags::add_model_flags(CLI::App& app) {
       ->transform(CLI::CheckedTransformer(kComputeDTypes));
 }
 
+void RequestFlags::add_budget_flag(CLI::App& app) {
+  app.add_option_function<std::string>(
+      "--ram", [this](const std::string& text) { engine_.ram_bytes = parse_budget(text); },
+      "The most memory the process may hold, for example 8G; weights that do not fit are read again on every pass");
+}
+
 void RequestFlags::add_prompt_flags(CLI::App& app) {
   app.add_option("--prompt", request_.prompts, "What to show; may be given several times")->take_all();
   app.add_option("--prompt-2", request_.prompt_2, "Prompt of the T5 encoder, if not the same");
@@ -72,7 +94,8 @@ void RequestFlags::add_image_flags(CLI::App& app) {
   app.add_option("--sigmas", request_.sigmas, "Own noise levels, decreasing in (0, 1], separated by commas")
       ->delimiter(',');
   app.add_option("--guidance", request_.guidance, "Distilled guidance, for models that have it");
-  app.add_option("--seed", request_.seed, "Seed of the first image; random and printed if absent");
+  app.add_option("--seed", request_.seed, "Seed of the first image; random and printed if absent")
+      ->check(check_seed, "");
   app.add_option("--count", request_.count, "Images per prompt, with seeds s, s+1, …")->capture_default_str();
   app.add_option("--noise", request_.noise, "Type in which noise is drawn: auto (the model's), f32, bf16")
       ->transform(CLI::CheckedTransformer(kNoiseDTypes));

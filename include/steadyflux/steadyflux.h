@@ -33,6 +33,7 @@ struct EngineOptions {
   int threads = 0;              // worker threads; 0: one per processor
   ModelDType dtype = ModelDType::kAuto;
   ComputeDType compute = ComputeDType::kAuto;
+  std::uint64_t ram_bytes = 0;  // the most the whole process may hold; 0: no budget, all weights of a phase in memory
   bool reference_backend = false;  // compute with the naive f32 oracle: for tests, very slow
 };
 
@@ -73,7 +74,18 @@ struct PhaseReport {
   std::uint64_t swap_out_bytes = 0;     // measured, of the whole machine
 };
 
+// Why a request does not fit its budget, and what would.
+struct DoesNotFit {
+  std::string phase;                     // the first that needs too much
+  std::uint64_t needed_bytes = 0;        // the smallest budget that this request fits
+  std::uint64_t budget_bytes = 0;        // what was given
+  std::vector<std::string> suggestions;  // changes, each of which makes it fit
+
+  std::string to_text() const;  // for people
+};
+
 struct Plan {
+  std::optional<DoesNotFit> does_not_fit;  // the phases are then what they would need with everything in memory
   std::vector<PhaseReport> phases;
   std::uint64_t peak_bytes = 0;
   int width = 0;
@@ -101,6 +113,7 @@ struct StepTime {
 
 struct Result {
   bool cancelled = false;
+  std::optional<DoesNotFit> does_not_fit;  // nothing was done then
   std::vector<Image> images;  // prompt by prompt, seed by seed; those finished, when cancelled
   std::vector<PhaseReport> phases;
   std::vector<StepTime> steps;

@@ -74,8 +74,8 @@ PromptEmbeds read_conditioning(const TensorFile& file, const OpenModel& model, c
   const TensorInfo& embeds = file.at(prefix + "prompt_embeds");
   const TensorInfo& pooled = file.at(prefix + "pooled_prompt_embeds");
   const bool fits = embeds.shape.size() == 3 && embeds.shape[0] == 1 && embeds.shape[1] >= 1 &&
-                    embeds.shape[2] == model.flux.joint_attention_dim &&
-                    (tokens == 0 || embeds.shape[1] == tokens) && pooled.shape.size() == 2 && pooled.shape[0] == 1 &&
+                    embeds.shape[2] == model.flux.joint_attention_dim && (tokens == 0 || embeds.shape[1] == tokens) &&
+                    pooled.shape.size() == 2 && pooled.shape[0] == 1 &&
                     pooled.shape[1] == model.flux.pooled_projection_dim;
   if (!fits) {
     fail(ErrorCode::kInvalidFile, file.name(), ": '", embeds.name, "' is ", shape_text(embeds.shape), " and '",
@@ -107,8 +107,8 @@ std::vector<float> read_latents(const std::filesystem::path& path, std::int64_t 
   const TensorInfo& latents = file.at("latents");
   const std::vector<std::int64_t> expected = {images, tokens, channels};
   if (latents.shape != expected) {
-    fail(ErrorCode::kInvalidFile, file.name(), ": 'latents' is ", shape_text(latents.shape), ", but this request takes ",
-         shape_text(expected), " (images, tokens of 16x16 pixels, channels)");
+    fail(ErrorCode::kInvalidFile, file.name(), ": 'latents' is ", shape_text(latents.shape),
+         ", but this request takes ", shape_text(expected), " (images, tokens of 16x16 pixels, channels)");
   }
   return file.read_f32(latents);
 }

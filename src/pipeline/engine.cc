@@ -1,8 +1,10 @@
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/reference/reference_backend.h"
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "pipeline/embeddings_file.h"
@@ -14,6 +16,7 @@
 #include "pipeline/overhead.h"
 #include "pipeline/prompt_tokens.h"
 #include "pipeline/report.h"
+#include "pipeline/suggest.h"
 #include "pipeline/text_to_image.h"
 #include "steadyflux/steadyflux.h"
 
@@ -37,6 +40,12 @@ std::vector<StagePlan> measure(Backend& backend, const OpenModel& model, const J
   ensure(finished, "measuring was cancelled");
   return runner.stages();
 }
+
+// The stages of a request, fitted into its budget where there is one.
+struct FittedStages {
+  std::vector<StagePlan> stages;
+  std::optional<Shortfall> shortfall;
+};
 
 Plan public_plan(const MemoryPlan& plan, const Job& job) {
   Plan result;
@@ -140,13 +149,17 @@ class Engine::Impl {
 
   Plan plan(const Request& request) {
     const Job job = prepare(request, nullptr);
-    return public_plan(plan_of(measure(*backend_, model_, job, false)), job);
+    return make_public_plan(request, job, fit(options_, job, false));
   }
 
   Embeddings encode(const Request& request) {
     if (request.prompts.size() != 1) fail(ErrorCode::kInvalidArgument, "encode takes exactly one prompt");
     const Job job = prepare(request, nullptr);
-    const std::vector<StagePlan> stages = measure(*backend_, model_, job, true);
+    const FittedStages fitted = fit(options_, job, true);
+    if (fitted.shortfall) {
+      fail(ErrorCode::kInvalidArgument, "encoding needs a budget of ", format_bytes(fitted.shortfall->needed_bytes),
+           ", but ", format_bytes(options_.ram_bytes), " is given");
+    }
     RunInputs inputs;
     TokenizedPrompts tokenized = tokenize_prompts(model_, job);
     inputs.tokens = std::move(tokenized.tokens);
@@ -157,7 +170,7 @@ class Engine::Impl {
     embeddings.warnings = std::move(tokenized.warnings);
     Observer silent;
     Monitor monitor;
-    ExecutingRunner runner(*backend_, stages, monitor, silent);
+    ExecutingRunner runner(*backend_, fitted.stages, monitor, silent);
     EmbeddingsCollector collector(embeddings);
     ensure(run_encode(runner, model_, job, inputs, collector), "encoding was cancelled");
     return embeddings;
@@ -166,26 +179,45 @@ class Engine::Impl {
   Result generate(const Request& request, Observer& observer) {
     RunInputs inputs;
     const Job job = prepare(request, &inputs.embeds);
-    const std::vector<StagePlan> stages = measure(*backend_, model_, job, false);
-    const MemoryPlan plan = plan_of(stages);
-    observer.on_plan(public_plan(plan, job));
+    const FittedStages fitted = fit(options_, job, false);
+    const Plan plan = make_public_plan(request, job, fitted);
+    observer.on_plan(plan);
     Result result;
+    result.phases = plan.phases;
+    result.does_not_fit = plan.does_not_fit;
+    if (result.does_not_fit) return result;
     read_inputs(request, job, inputs, result.warnings);
     for (const std::string& warning : result.warnings) observer.on_warning(warning);
 
     Monitor monitor;
     PhaseClock clock(observer);
-    ExecutingRunner runner(*backend_, stages, monitor, clock);
+    ExecutingRunner runner(*backend_, fitted.stages, monitor, clock);
     ResultCollector collector(model_, job, request, monitor, clock, observer, result);
     result.cancelled = !run_text_to_image(runner, model_, job, inputs, collector);
-    result.phases = phase_reports(plan);
     add_measured(monitor.phases(), result.phases);
     return result;
   }
 
  private:
-  MemoryPlan plan_of(const std::vector<StagePlan>& stages) const {
-    return make_plan(stages, overhead_bytes(options_.threads > 0 ? options_.threads : available_threads()));
+  std::uint64_t overhead() const {
+    return overhead_bytes(options_.threads > 0 ? options_.threads : available_threads());
+  }
+
+  FittedStages fit(const EngineOptions& options, const Job& job, bool only_encode) {
+    FittedStages fitted{measure(*backend_, model_, job, only_encode), std::nullopt};
+    if (options.ram_bytes > 0) fitted.shortfall = fit_stages(fitted.stages, overhead(), options.ram_bytes);
+    return fitted;
+  }
+
+  Plan make_public_plan(const Request& request, const Job& job, const FittedStages& fitted) {
+    Plan plan = public_plan(make_plan(fitted.stages, overhead()), job);
+    if (!fitted.shortfall) return plan;
+    const auto fits = [&](const EngineOptions& options, const Request& changed) {
+      return !fit(options, make_job(model_, options, changed), false).shortfall;
+    };
+    plan.does_not_fit = {std::string(fitted.shortfall->phase), fitted.shortfall->needed_bytes, options_.ram_bytes,
+                         suggest_changes(job, options_, request, *fitted.shortfall, fits)};
+    return plan;
   }
 
   // A checked job; embeddings of the request's file, if it names one, go to `embeds` when that is given.
@@ -203,7 +235,8 @@ class Engine::Impl {
     return job;
   }
 
-  void read_inputs(const Request& request, const Job& job, RunInputs& inputs, std::vector<std::string>& warnings) const {
+  void read_inputs(const Request& request, const Job& job, RunInputs& inputs,
+                   std::vector<std::string>& warnings) const {
     if (!job.from_embeds) {
       TokenizedPrompts tokenized = tokenize_prompts(model_, job);
       inputs.tokens = std::move(tokenized.tokens);

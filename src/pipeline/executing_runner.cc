@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "memory/resident_store.h"
+#include "memory/streamed_store.h"
 
 namespace steadyflux {
 namespace {
@@ -53,8 +54,8 @@ bool ExecutingRunner::run(const Stage& stage, Pass pass) {
   if (observer_.cancelled()) return false;
   if (stage.phase != phase_) enter_phase(stage.phase);
   const auto region = backend_.reserve(plan.arena_bytes);
-  ResidentStore store(backend_, *stage.weights->index, stage.weights->groups);
-  CancellableSource weights(store, observer_);
+  const auto store = open_store(plan);
+  CancellableSource weights(*store, observer_);
   Arena arena(region->data(), region->size_bytes());
   const Executor executor(backend_, arena);
   bool finished = true;
@@ -71,6 +72,12 @@ bool ExecutingRunner::run(const Stage& stage, Pass pass) {
   const bool last_of_phase = next_stage_ == stages_.size() || stages_[next_stage_].phase != stage.phase;
   if (last_of_phase || !finished) monitor_.end_phase();
   return finished;
+}
+
+std::unique_ptr<WeightSource> ExecutingRunner::open_store(const StagePlan& plan) {
+  const WeightPart& part = *plan.weights;
+  if (plan.residency.all_resident()) return std::make_unique<ResidentStore>(backend_, *part.index, part.groups);
+  return std::make_unique<StreamedStore>(backend_, *part.index, part.groups, plan.residency, plan.passes);
 }
 
 void ExecutingRunner::enter_phase(std::string_view phase) {

@@ -1,5 +1,8 @@
 #include "pipeline/job.h"
 
+#include <algorithm>
+#include <cmath>
+#include <functional>
 #include <random>
 
 #include "base/error.h"
@@ -27,8 +30,11 @@ void check_guidance_flags(const OpenModel& model, const Request& request) {
     refuse("guidance ", *request.guidance, " would have no effect: ", model.name,
            " has no guidance input; use true_cfg with a negative prompt instead");
   }
+  if (request.guidance && !std::isfinite(*request.guidance)) refuse("guidance must be finite, not ", *request.guidance);
   const bool cfg = request.true_cfg > 1;
-  if (!(request.true_cfg >= 1)) refuse("true_cfg must be 1 (off) or larger, not ", request.true_cfg);
+  if (!(request.true_cfg >= 1) || !std::isfinite(request.true_cfg)) {
+    refuse("true_cfg must be 1 (off) or a larger number, not ", request.true_cfg);
+  }
   if (request.embeds.empty() && cfg != request.negative.has_value()) {
     refuse(cfg ? "true_cfg above 1 needs a negative prompt (it may be empty)"
                : "a negative prompt has no effect without true_cfg above 1");
@@ -38,8 +44,9 @@ void check_guidance_flags(const OpenModel& model, const Request& request) {
 void check_prompts(const OpenModel& model, const Request& request) {
   if (!request.embeds.empty()) {
     if (!request.prompts.empty() || request.prompt_2 || request.negative || request.max_sequence_length) {
-      refuse("prompt embeddings from a file replace prompt, prompt_2, negative and max_sequence_length: give one or "
-             "the other");
+      refuse(
+          "prompt embeddings from a file replace prompt, prompt_2, negative and max_sequence_length: give one or "
+          "the other");
     }
     return;
   }
@@ -49,11 +56,17 @@ void check_prompts(const OpenModel& model, const Request& request) {
   }
 }
 
+void check_decreasing(const std::vector<double>& sigmas) {
+  const auto rise = std::adjacent_find(sigmas.begin(), sigmas.end(), std::less_equal<>());
+  if (rise != sigmas.end()) refuse("sigmas must decrease, but ", *rise, " is followed by ", *(rise + 1));
+}
+
 std::vector<double> chosen_sigmas(const OpenModel& model, const Request& request) {
   if (!request.sigmas.empty()) {
     if (request.steps && *request.steps != static_cast<int>(request.sigmas.size())) {
       refuse("steps ", *request.steps, " contradicts the ", request.sigmas.size(), " sigmas given");
     }
+    check_decreasing(request.sigmas);
     return request.sigmas;
   }
   const int usual = model.flux.guidance_embeds ? 28 : 4;

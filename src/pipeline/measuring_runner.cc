@@ -30,8 +30,9 @@ bool MeasuringRunner::run(const Stage& stage, Pass pass) {
   pass(Executor(backend_, arena), weights, 0);
   Trace trace = backend_.take_trace();
   const double flops = trace.total.flops * static_cast<double>(stage.passes);
-  stages_.push_back({stage.phase, total_bytes(stage.weights->groups), held_bytes_ + stage.kept_bytes,
-                     arena.peak_bytes(), arena.peak_scratch_bytes(), flops, std::move(trace)});
+  stages_.push_back({stage.phase, stage.weights, static_cast<std::size_t>(stage.passes),
+                     resident_everywhere(stage.weights->groups), held_bytes_ + stage.kept_bytes, arena.peak_bytes(),
+                     arena.peak_scratch_bytes(), flops, std::move(trace)});
   return true;
 }
 
@@ -40,12 +41,12 @@ MemoryPlan make_plan(const std::vector<StagePlan>& stages, std::uint64_t overhea
   for (const StagePlan& stage : stages) {
     PhasePlan part;
     part.name = stage.phase;
-    part.weights_bytes = stage.weights_bytes;
+    part.weights_bytes = stage.residency.weights_bytes();
     part.activations_bytes = stage.held_bytes + stage.arena_bytes - stage.scratch_bytes;
     part.scratch_bytes = stage.scratch_bytes;
     part.overhead_bytes = overhead_bytes;
     part.arena_bytes = stage.arena_bytes;
-    part.read_bytes = stage.weights_bytes;
+    part.read_bytes = stage.residency.read_bytes(stage.weights->groups, stage.passes);
     part.flops = stage.flops;
     if (plan.phases.empty() || plan.phases.back().name != part.name) {
       plan.phases.push_back(part);

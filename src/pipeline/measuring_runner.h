@@ -5,6 +5,7 @@
 
 #include "backend/measure/measure_backend.h"
 #include "memory/plan.h"
+#include "memory/residency.h"
 #include "pipeline/phase_runner.h"
 
 namespace steadyflux {
@@ -12,7 +13,9 @@ namespace steadyflux {
 // What one stage needs; a phase's plan is its largest stage.
 struct StagePlan {
   std::string_view phase;
-  std::size_t weights_bytes = 0;
+  const WeightPart* weights = nullptr;
+  std::size_t passes = 1;
+  Residency residency;         // everything resident, until a budget asks for less
   std::size_t held_bytes = 0;  // by holdings alive while it runs, and results
   std::size_t arena_bytes = 0;
   std::size_t scratch_bytes = 0;  // part of arena_bytes

@@ -90,7 +90,8 @@ sampling::SchedulerConfig scheduler_config(const Config& config) {
   result.use_dynamic_shifting = config.get_bool("use_dynamic_shifting", result.use_dynamic_shifting);
   result.base_shift = config.get_float("base_shift", result.base_shift);
   result.max_shift = config.get_float("max_shift", result.max_shift);
-  result.base_image_seq_len = static_cast<int>(config.get_int("base_image_seq_len", result.base_image_seq_len, any_int));
+  result.base_image_seq_len =
+      static_cast<int>(config.get_int("base_image_seq_len", result.base_image_seq_len, any_int));
   result.max_image_seq_len = static_cast<int>(config.get_int("max_image_seq_len", result.max_image_seq_len, any_int));
   const std::string type = config.get_string("time_shift_type", "exponential");
   if (type != "exponential" && type != "linear") {

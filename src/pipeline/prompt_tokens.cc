@@ -48,13 +48,13 @@ struct Companions {
 text::ClipTokenizer load_clip_tokenizer(const OpenModel& model) {
   const fs::path directory = model.dir.component_dir("tokenizer");
   const Companions companions(directory);
+  const TextFile json(directory, "tokenizer.json");
+  if (json.present()) return text::ClipTokenizer::parse_json(json.source(), companions.files());
   const TextFile vocabulary(directory, "vocab.json");
   const TextFile merges(directory, "merges.txt");
   if (vocabulary.present() && merges.present()) {
     return text::ClipTokenizer::parse(vocabulary.source(), merges.source(), companions.files());
   }
-  const TextFile json(directory, "tokenizer.json");
-  if (json.present()) return text::ClipTokenizer::parse_json(json.source(), companions.files());
   fail(ErrorCode::kNotFound, directory.string(), " holds neither vocab.json and merges.txt nor tokenizer.json");
 }
 
@@ -73,12 +73,6 @@ text::T5Tokenizer load_t5_tokenizer(const OpenModel& model) {
   fail(ErrorCode::kNotFound, directory.string(), " holds neither tokenizer.json nor spiece.model");
 }
 
-void check_vocabulary(const char* tokenizer, int tokens, std::int64_t embeddings) {
-  if (tokens <= embeddings) return;
-  fail(ErrorCode::kInvalidFile, "the ", tokenizer, " tokenizer gives ids up to ", tokens - 1,
-       ", but its encoder has embeddings for ", embeddings, "; tokenizer and encoder do not belong together");
-}
-
 void warn_if_cut(const char* encoder, const text::TokenIds& tokens, std::vector<std::string>& warnings) {
   if (tokens.cut.empty()) return;
   warnings.push_back(std::string(encoder) + " reads " + std::to_string(tokens.ids.size()) +
@@ -92,17 +86,14 @@ TokenizedPrompts tokenize_prompts(const OpenModel& model, const Job& job) {
   result.tokens.resize(job.conditionings.size());
   {
     const text::ClipTokenizer clip = load_clip_tokenizer(model);
-    check_vocabulary("CLIP", clip.vocab_size(), model.clip->vocab_size);
     for (std::size_t c = 0; c < job.conditionings.size(); ++c) {
-      const text::TokenIds tokens =
-          clip.encode(job.conditionings[c].clip, static_cast<int>(model.clip->max_positions));
+      const text::TokenIds tokens = clip.encode(job.conditionings[c].clip, static_cast<int>(model.clip->max_positions));
       warn_if_cut("CLIP", tokens, result.warnings);
       const std::size_t used = clip_pooled_position(*model.clip, tokens.ids) + 1;
       result.tokens[c].clip.assign(tokens.ids.begin(), tokens.ids.begin() + static_cast<std::ptrdiff_t>(used));
     }
   }
   const text::T5Tokenizer t5 = load_t5_tokenizer(model);
-  check_vocabulary("T5", t5.vocab_size(), model.t5->vocab_size);
   for (std::size_t c = 0; c < job.conditionings.size(); ++c) {
     const text::TokenIds tokens = t5.encode(job.conditionings[c].t5, job.max_sequence_length);
     warn_if_cut("T5", tokens, result.warnings);

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/bytes.h"
+
 namespace steadyflux {
 namespace {
 
@@ -67,7 +69,8 @@ void add_measured(const std::vector<PhaseUse>& used, std::vector<PhaseReport>& p
 std::string parameters_text(const OpenModel& model, const Job& job, const ImageJob& image) {
   std::ostringstream text;
   text << job.conditionings[image.conditioning].clip << '\n';
-  if (job.has_negative && !job.from_embeds) text << "Negative prompt: " << job.conditionings[job.negative()].clip << '\n';
+  if (job.has_negative && !job.from_embeds)
+    text << "Negative prompt: " << job.conditionings[job.negative()].clip << '\n';
   text << "Steps: " << job.num_steps() << ", Sampler: Euler, CFG scale: " << job.true_cfg;
   if (model.flux.guidance_embeds) text << ", Distilled CFG Scale: " << job.guidance;
   text << ", Seed: " << image.seed << ", Size: " << job.width << 'x' << job.height << ", Model: " << model.name
@@ -75,9 +78,22 @@ std::string parameters_text(const OpenModel& model, const Job& job, const ImageJ
   return text.str();
 }
 
+std::string DoesNotFit::to_text() const {
+  std::string text = "does not fit: the phase " + phase + " needs a budget of " + format_bytes(needed_bytes) +
+                     ", but " + format_bytes(budget_bytes) + " is given. Any of these fits:";
+  for (const std::string& suggestion : suggestions) text += "\n  " + suggestion;
+  return text;
+}
+
 std::string Plan::to_json() const {
   Json json = {{"width", width}, {"height", height}, {"steps", steps}, {"peak_bytes", peak_bytes}};
   for (const PhaseReport& phase : phases) json["phases"].push_back(planned_json(phase));
+  if (does_not_fit) {
+    json["does_not_fit"] = {{"phase", does_not_fit->phase},
+                            {"needed_bytes", does_not_fit->needed_bytes},
+                            {"budget_bytes", does_not_fit->budget_bytes},
+                            {"suggestions", does_not_fit->suggestions}};
+  }
   return dump(json);
 }
 

@@ -73,8 +73,7 @@ Modulated allocate_modulated(Arena& arena, const OpenModel& model, const Job& jo
   if (model.flux.guidance_embeds) modulated.guidance = arena.allocate(DType::kF32, {1, kSinusoidWidth});
   modulated.modulations =
       arena.allocate(job.activations, {job.num_conditionings() * job.num_steps(), modulation_width(model.flux)});
-  modulated.pe =
-      arena.allocate(DType::kF32, {job.max_sequence_length + job.latent.num_tokens(), model.flux.head_dim});
+  modulated.pe = arena.allocate(DType::kF32, {job.max_sequence_length + job.latent.num_tokens(), model.flux.head_dim});
   return modulated;
 }
 
@@ -106,9 +105,9 @@ std::vector<float> initial_noise(const Job& job, std::int64_t channels, std::uin
 std::vector<float> sinusoids(std::span<const float> taus) {
   std::vector<float> rows(taus.size() * sampling::kTimestepEmbeddingSize);
   for (std::size_t i = 0; i < taus.size(); ++i) {
-    sampling::timestep_embedding(taus[i], std::span<float, sampling::kTimestepEmbeddingSize>(
-                                              rows.data() + i * sampling::kTimestepEmbeddingSize,
-                                              sampling::kTimestepEmbeddingSize));
+    sampling::timestep_embedding(
+        taus[i], std::span<float, sampling::kTimestepEmbeddingSize>(rows.data() + i * sampling::kTimestepEmbeddingSize,
+                                                                    sampling::kTimestepEmbeddingSize));
   }
   return rows;
 }
@@ -179,11 +178,10 @@ bool modulate_all(PhaseRunner& runner, const OpenModel& model, const Job& job, c
   for (std::size_t c = 0; c < modulated.txt.size(); ++c) {
     conditionings.push_back({encoded.prompt_embeds[c], encoded.pooled[c], modulated.guidance, modulated.txt[c]});
   }
-  return runner.run({"modulate", &model.modulate_part, 1, 0},
-                    [&](const Executor& executor, WeightSource& weights, std::int64_t) {
-                      modulate(executor, weights, model.flux, job.activations, modulated.timesteps, conditionings,
-                               modulated.modulations);
-                    });
+  return runner.run({"modulate", &model.modulate_part, 1, 0}, [&](const Executor& executor, WeightSource& weights,
+                                                                  std::int64_t) {
+    modulate(executor, weights, model.flux, job.activations, modulated.timesteps, conditionings, modulated.modulations);
+  });
 }
 
 // The forward passes of one step: an image's positive pass, then its negative pass where there is true CFG.
@@ -207,8 +205,7 @@ void prepare_step(const Executor& executor, const OpenModel& model, const Job& j
   const std::size_t passes_per_image = job.has_negative ? 2 : 1;
   for (std::size_t i = 0; i < passes.size(); ++i) {
     const bool negative = i % passes_per_image == 1;
-    const std::size_t conditioning =
-        negative ? job.negative() : job.images[i / passes_per_image].conditioning;
+    const std::size_t conditioning = negative ? job.negative() : job.images[i / passes_per_image].conditioning;
     const std::int64_t row = modulation_row(static_cast<std::int64_t>(conditioning), step, job.num_steps());
     passes[i].modulations = modulated.modulations.rows(row, 1);
     passes[i].velocity = executor.allocate(DType::kF32, {job.latent.num_tokens(), model.flux.out_channels});

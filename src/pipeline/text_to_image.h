@@ -25,9 +25,9 @@ struct PromptEmbeds {
 
 // What the phases start from. Unused while measuring.
 struct RunInputs {
-  std::vector<PromptTokens> tokens;            // a conditioning each, unless embeds are given
-  std::vector<PromptEmbeds> embeds;            // a conditioning each, unless tokens are given
-  std::vector<float> latents;                  // [images, tokens, channels] packed; empty: noise from the seeds
+  std::vector<PromptTokens> tokens;  // a conditioning each, unless embeds are given
+  std::vector<PromptEmbeds> embeds;  // a conditioning each, unless tokens are given
+  std::vector<float> latents;        // [images, tokens, channels] packed; empty: noise from the seeds
 };
 
 // Told what comes out, between pieces of work.

@@ -18,6 +18,10 @@ class FileHandle {
   // access is refused.
   static FileHandle open_to_read(const std::filesystem::path& path);
 
+  // The same past the page cache: offsets, lengths and addresses of reads must be multiples of 4096. Returns an empty
+  // handle when the file system does not do that.
+  static FileHandle open_to_read_direct(const std::filesystem::path& path);
+
   // Creates a file that must not exist, to write. Returns an empty handle when it does exist.
   static FileHandle create_new(const std::filesystem::path& path);
 
@@ -35,6 +39,9 @@ class FileHandle {
   // Reads between 1 and out.size() bytes at `offset`; 0 only at the end of the file (or when `out` is empty).
   // `path` is for the error alone.
   std::size_t read_some(std::uint64_t offset, std::span<std::byte> out, const std::filesystem::path& path) const;
+
+  // Lets the page cache forget a range that was read. Advice: nothing depends on it.
+  void drop_cached(std::uint64_t offset, std::uint64_t num_bytes) const;
 
   // Appends all of `bytes`.
   void write_all(std::span<const std::byte> bytes, const std::filesystem::path& path);

@@ -29,16 +29,30 @@ int open_descriptor(const std::filesystem::path& path, int flags) {
   return descriptor;
 }
 
+void require_regular_file(int descriptor, const std::filesystem::path& path) {
+  struct stat status = {};
+  if (::fstat(descriptor, &status) != 0) fail_io(errno, "examine", path);
+  if (S_ISDIR(status.st_mode)) fail_io(EISDIR, "read", path);
+  if (!S_ISREG(status.st_mode)) fail(ErrorCode::kIo, "cannot read ", path.string(), ": not a regular file");
+}
+
 }  // namespace
 
 FileHandle FileHandle::open_to_read(const std::filesystem::path& path) {
   // Without O_NONBLOCK the open of a named pipe would wait for a writer; it changes nothing for a regular file.
   FileHandle handle(open_descriptor(path, O_RDONLY | O_NONBLOCK));
   if (!handle.is_open()) fail_io(errno, "open", path);
-  struct stat status = {};
-  if (::fstat(handle.descriptor_, &status) != 0) fail_io(errno, "examine", path);
-  if (S_ISDIR(status.st_mode)) fail_io(EISDIR, "read", path);
-  if (!S_ISREG(status.st_mode)) fail(ErrorCode::kIo, "cannot read ", path.string(), ": not a regular file");
+  require_regular_file(handle.descriptor_, path);
+  return handle;
+}
+
+FileHandle FileHandle::open_to_read_direct(const std::filesystem::path& path) {
+  FileHandle handle(open_descriptor(path, O_RDONLY | O_NONBLOCK | O_DIRECT));
+  if (!handle.is_open()) {
+    if (errno == EINVAL) return handle;
+    fail_io(errno, "open", path);
+  }
+  require_regular_file(handle.descriptor_, path);
   return handle;
 }
 
@@ -66,6 +80,11 @@ FileHandle::FileHandle(FileHandle&& other) noexcept : descriptor_(std::exchange(
 FileHandle& FileHandle::operator=(FileHandle&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
   return *this;
+}
+
+void FileHandle::drop_cached(std::uint64_t offset, std::uint64_t num_bytes) const {
+  static_cast<void>(::posix_fadvise(descriptor_, static_cast<off_t>(offset), static_cast<off_t>(num_bytes),
+                                    POSIX_FADV_DONTNEED));
 }
 
 std::uint64_t FileHandle::size_bytes(const std::filesystem::path& path) const {

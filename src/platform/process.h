@@ -15,4 +15,7 @@ long process_id();
 // is not larger than what it uses. Call once, before threads are started.
 void limit_malloc_arenas();
 
+// A write beyond the limit of file sizes fails with an error, as on a full disk, rather than ending the process.
+void ignore_file_size_signal();
+
 }  // namespace steadyflux

@@ -1,4 +1,5 @@
 #include <malloc.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <system_error>
@@ -24,5 +25,7 @@ void limit_malloc_arenas() {
   ::mallopt(M_MMAP_THRESHOLD, kThresholdBytes);
   ::mallopt(M_TRIM_THRESHOLD, kThresholdBytes);
 }
+
+void ignore_file_size_signal() { ::signal(SIGXFSZ, SIG_IGN); }
 
 }  // namespace steadyflux

@@ -1,0 +1,69 @@
+#include "pipeline/suggest.h"
+
+#include <optional>
+
+namespace steadyflux {
+namespace {
+
+// Sides are tried in sixteenths of what was asked for, rounded down to what the model takes.
+constexpr int kSizeSteps = 16;
+constexpr int kMinSide = 64;
+
+int scaled_side(int side, int step, int multiple) { return side * step / kSizeSteps / multiple * multiple; }
+
+// The largest fitting size of nearly the same shape.
+std::optional<std::string> smaller_size(const Job& job, const EngineOptions& options, const Request& request,
+                                        FunctionRef<bool(const EngineOptions&, const Request&)> fits) {
+  const int multiple = static_cast<int>(job.width / job.latent.width) * 2;
+  int fitting = 0;
+  int refused = kSizeSteps;
+  while (refused - fitting > 1) {
+    const int step = (fitting + refused) / 2;
+    Request smaller = request;
+    smaller.width = scaled_side(job.width, step, multiple);
+    smaller.height = scaled_side(job.height, step, multiple);
+    const bool sensible = *smaller.width >= kMinSide && *smaller.height >= kMinSide;
+    if (!sensible || fits(options, smaller)) {
+      fitting = step;
+    } else {
+      refused = step;
+    }
+  }
+  const int width = scaled_side(job.width, fitting, multiple);
+  const int height = scaled_side(job.height, fitting, multiple);
+  if (width < kMinSide || height < kMinSide) return std::nullopt;
+  return "--size " + std::to_string(width) + "x" + std::to_string(height);
+}
+
+std::optional<std::string> fewer_images(const EngineOptions& options, const Request& request,
+                                        FunctionRef<bool(const EngineOptions&, const Request&)> fits) {
+  int fitting = 0;
+  int refused = request.count;
+  while (refused - fitting > 1) {
+    Request fewer = request;
+    fewer.count = fitting + (refused - fitting) / 2;
+    (fits(options, fewer) ? fitting : refused) = fewer.count;
+  }
+  if (fitting == 0) return std::nullopt;
+  return "--count " + std::to_string(fitting);
+}
+
+}  // namespace
+
+std::vector<std::string> suggest_changes(const Job& job, const EngineOptions& options, const Request& request,
+                                         const Shortfall& shortfall,
+                                         FunctionRef<bool(const EngineOptions&, const Request&)> fits) {
+  std::vector<std::string> suggestions = {"--ram " + std::to_string(shortfall.needed_bytes >> 20) + "M"};
+  if (job.activations == DType::kF32) {
+    EngineOptions narrower = options;
+    narrower.compute = ComputeDType::kBF16;
+    if (fits(narrower, request)) suggestions.emplace_back("--compute bf16");
+  }
+  if (const auto fewer = fewer_images(options, request, fits)) suggestions.push_back(*fewer);
+  if (request.latents.empty()) {
+    if (const auto smaller = smaller_size(job, options, request, fits)) suggestions.push_back(*smaller);
+  }
+  return suggestions;
+}
+
+}  // namespace steadyflux

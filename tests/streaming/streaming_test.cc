@@ -1,0 +1,138 @@
+// The engine under budgets: what fits is planned, stays inside the plan and gives the same bits; what does not is told.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "pipeline/bench/synthetic_checkpoint.h"
+#include "platform/temporary_dir.h"
+#include "steadyflux/steadyflux.h"
+
+namespace steadyflux {
+namespace {
+
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+
+// spark's widths with more blocks: some 40 MiB of transformer, several times what two blocks take.
+class StreamingTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    directory_ = std::make_unique<TemporaryDir>("streaming_test");
+    bench::SyntheticOptions options;
+    options.like = "models/spark";
+    options.out = model();
+    options.double_blocks = 10;
+    options.single_blocks = 20;
+    bench::write_synthetic_checkpoint(bench::plan_synthetic_checkpoint(options), [](std::uint64_t) { return true; });
+  }
+  static void TearDownTestSuite() { directory_.reset(); }
+
+  static std::string model() { return (directory_->path() / "model").string(); }
+
+  static EngineOptions options(std::uint64_t ram_bytes) {
+    EngineOptions options;
+    options.model = model();
+    options.threads = 2;
+    options.ram_bytes = ram_bytes;
+    return options;
+  }
+
+  static Request request() {
+    Request request;
+    request.prompts = {"a red circle"};
+    request.seed = 3;
+    request.steps = 3;
+    request.keep_latents = true;
+    return request;
+  }
+
+  static Result generate(std::uint64_t ram_bytes) {
+    Engine engine = Engine::open(options(ram_bytes));
+    return engine.generate(request());
+  }
+
+  // The smallest budget that fits, as the refusal of an impossible one states it.
+  static std::uint64_t smallest_budget() {
+    const Plan plan = Engine::open(options(kMiB)).plan(request());
+    return plan.does_not_fit ? plan.does_not_fit->needed_bytes : 0;
+  }
+
+  static std::unique_ptr<TemporaryDir> directory_;
+};
+
+std::unique_ptr<TemporaryDir> StreamingTest::directory_;
+
+const PhaseReport& denoise(const std::vector<PhaseReport>& phases) {
+  return *std::find_if(phases.begin(), phases.end(), [](const PhaseReport& phase) { return phase.name == "denoise"; });
+}
+
+TEST_F(StreamingTest, ASmallBudgetReadsMoreHoldsLessAndGivesTheSameBits) {
+  const std::uint64_t smallest = smallest_budget();
+  ASSERT_GT(smallest, 0u);
+  const Result all = generate(0);
+  for (const std::uint64_t budget : {smallest, smallest + 4 * kMiB, smallest + 12 * kMiB}) {
+    const Result streamed = generate(budget);
+    ASSERT_FALSE(streamed.does_not_fit);
+    EXPECT_GT(denoise(streamed.phases).read_bytes, denoise(all.phases).read_bytes);
+    EXPECT_LT(denoise(streamed.phases).planned_peak_bytes, denoise(all.phases).planned_peak_bytes);
+    for (const PhaseReport& phase : streamed.phases) {
+      EXPECT_LE(phase.planned_peak_bytes, budget) << phase.name;
+    }
+    EXPECT_EQ(streamed.images[0].rgb, all.images[0].rgb);
+    EXPECT_EQ(streamed.images[0].latents, all.images[0].latents);
+  }
+}
+
+TEST_F(StreamingTest, AGenerousBudgetKeepsEverythingResident) {
+  const Plan plan = Engine::open(options(4096 * kMiB)).plan(request());
+  EXPECT_FALSE(plan.does_not_fit);
+  EXPECT_EQ(denoise(plan.phases).read_bytes, denoise(Engine::open(options(0)).plan(request()).phases).read_bytes);
+}
+
+TEST_F(StreamingTest, TheStatedBudgetIsTheSmallestThatFits) {
+  const std::uint64_t smallest = smallest_budget();
+  EXPECT_FALSE(Engine::open(options(smallest)).plan(request()).does_not_fit);
+  EXPECT_TRUE(Engine::open(options(smallest - kMiB)).plan(request()).does_not_fit);
+}
+
+TEST_F(StreamingTest, EverySuggestionFits) {
+  Request large = request();
+  large.width = 1024;
+  large.height = 768;
+  large.count = 3;
+  EngineOptions narrow = options(160 * kMiB);
+  const Plan refused = Engine::open(narrow).plan(large);
+  ASSERT_TRUE(refused.does_not_fit);
+  bool size_seen = false;
+  for (const std::string& suggestion : refused.does_not_fit->suggestions) {
+    EngineOptions changed_options = narrow;
+    Request changed = large;
+    const std::string value = suggestion.substr(suggestion.find(' ') + 1);
+    if (suggestion.starts_with("--ram ")) {
+      changed_options.ram_bytes = std::stoull(value) * kMiB;
+    } else if (suggestion.starts_with("--size ")) {
+      changed.width = std::stoi(value);
+      changed.height = std::stoi(value.substr(value.find('x') + 1));
+      size_seen = true;
+    } else if (suggestion.starts_with("--count ")) {
+      changed.count = std::stoi(value);
+    } else {
+      FAIL() << suggestion;
+    }
+    EXPECT_FALSE(Engine::open(changed_options).plan(changed).does_not_fit) << suggestion;
+  }
+  EXPECT_TRUE(size_seen);
+}
+
+TEST_F(StreamingTest, ARefusalDoesNoWork) {
+  const Result result = generate(kMiB);
+  ASSERT_TRUE(result.does_not_fit);
+  EXPECT_TRUE(result.images.empty());
+  EXPECT_NE(result.does_not_fit->to_text().find("--ram"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace steadyflux
