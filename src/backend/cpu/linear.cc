@@ -10,13 +10,16 @@ namespace {
 // deep, 64 to 512 columns, 64 to 1024 rows): this size reaches 96-100 % of the library's own rate, larger ones no more.
 constexpr std::int64_t kTileRows = 256;
 constexpr std::int64_t kTileCols = 128;
-// Operands that have to be converted, or whose rows lie apart, are copied in strips of this depth.
-constexpr std::int64_t kCopiedDepth = 1024;
+// Row tiles of one task, at most: what a task copies of the weights serves all of them.
+constexpr std::int64_t kGroupTiles = 4;
+// An input that has to be converted, or whose rows lie apart, is copied in strips of this depth, and the weights with
+// it. Weights alone are copied in one piece, if it is not larger than this.
+constexpr std::int64_t kStripDepth = 1024;
+constexpr std::int64_t kMostPanelBytes = 4 << 20;
 
 // How one part is cut. Everything follows from shapes, dtypes and strides.
 struct Tiling {
-  std::int64_t row_tiles = 0;
-  std::int64_t col_tiles = 0;
+  std::int64_t rows = 0;   // of a task's group
   std::int64_t depth = 0;  // of a strip
   std::int64_t strips = 0;
   DType compute = DType::kF32;
@@ -26,15 +29,22 @@ struct Tiling {
 
 bool has_gaps(const Tensor& matrix) { return matrix.row_stride() != matrix.dim(1); }
 
+// Rows of a task: all groups have equally many tiles, but for the last.
+std::int64_t group_rows(std::int64_t rows) {
+  const std::int64_t tiles = ceil_div(rows, kTileRows);
+  return kTileRows * ceil_div(tiles, ceil_div(tiles, kGroupTiles));
+}
+
 Tiling tiling_of(const Context& context, const Tensor& x, const ops::LinearPart& part) {
   const Tensor& weight = part.linear.weight;
   Tiling tiling;
-  tiling.row_tiles = ceil_div(x.dim(0), kTileRows);
-  tiling.col_tiles = ceil_div(weight.dim(0), kTileCols);
+  tiling.rows = group_rows(x.dim(0));
   tiling.compute = context.compute_dtype(x.dtype);
   tiling.copy_x = x.dtype != tiling.compute || has_gaps(x);
   tiling.copy_w = weight.dtype != tiling.compute || has_gaps(weight);
-  tiling.depth = tiling.copy_x || tiling.copy_w ? std::min(x.dim(1), kCopiedDepth) : x.dim(1);
+  const auto panel_bytes = kTileCols * x.dim(1) * static_cast<std::int64_t>(dtype_bytes(tiling.compute));
+  const bool in_strips = tiling.copy_x || (tiling.copy_w && panel_bytes > kMostPanelBytes);
+  tiling.depth = in_strips ? std::min(x.dim(1), kStripDepth) : x.dim(1);
   tiling.strips = ceil_div(x.dim(1), tiling.depth);
   // A strip of several lies with gaps in either operand.
   tiling.copy_x |= tiling.strips > 1;
@@ -62,6 +72,7 @@ struct Scratch {
 // Prepares every product of the operation and lays the scratch out.
 Scratch prepare(Context& context, const ops::LinearMany& op, Arena& arena) {
   const std::int64_t tile_rows = std::min(op.x.dim(0), kTileRows);
+  std::int64_t sums = 0;
   std::int64_t x_bytes = 0;
   std::int64_t w_bytes = 0;
   std::size_t library_bytes = 0;
@@ -69,11 +80,12 @@ Scratch prepare(Context& context, const ops::LinearMany& op, Arena& arena) {
     const Tensor& weight = part.linear.weight;
     const Tiling tiling = tiling_of(context, op.x, part);
     const auto element_bytes = static_cast<std::int64_t>(dtype_bytes(tiling.compute));
+    sums = std::max(sums, (tiling.strips > 1 ? std::min(op.x.dim(0), tiling.rows) : tile_rows) * kTileCols);
     if (tiling.copy_x) x_bytes = std::max(x_bytes, tile_rows * tiling.depth * element_bytes);
     if (tiling.copy_w) w_bytes = std::max(w_bytes, kTileCols * tiling.depth * element_bytes);
     // Full and last, in each of the three directions.
-    for (const std::int64_t row_tile : {std::int64_t{0}, tiling.row_tiles - 1}) {
-      for (const std::int64_t col_tile : {std::int64_t{0}, tiling.col_tiles - 1}) {
+    for (const std::int64_t row_tile : {std::int64_t{0}, ceil_div(op.x.dim(0), kTileRows) - 1}) {
+      for (const std::int64_t col_tile : {std::int64_t{0}, ceil_div(weight.dim(0), kTileCols) - 1}) {
         for (const std::int64_t strip : {std::int64_t{0}, std::int64_t{1}, tiling.strips - 1}) {
           if (strip >= tiling.strips) continue;
           const MatmulShape shape = product_shape(tiling, block_at(row_tile, kTileRows, op.x.dim(0)).count,
@@ -84,7 +96,7 @@ Scratch prepare(Context& context, const ops::LinearMany& op, Arena& arena) {
       }
     }
   }
-  return {{context, arena, tile_rows * kTileCols},
+  return {{context, arena, sums},
           {context, arena, 2 * kTileCols},
           {context, arena, x_bytes},
           {context, arena, w_bytes},
@@ -110,29 +122,64 @@ const float* tile_vector(const Tensor& vector, Block cols, float* buffer) {
   return widen_vector(part, buffer);
 }
 
-void run_tile(const Context& context, const Tensor& x, const ops::LinearPart& part, Block rows, Block cols, int worker,
-              const Scratch& scratch) {
-  const Tensor& weight = part.linear.weight;
-  const Tiling tiling = tiling_of(context, x, part);
-  float* sums = scratch.sums[worker];
-  for (std::int64_t i = 0; i < tiling.strips; ++i) {
-    const Block strip = block_at(i, tiling.depth, x.dim(1));
-    const std::byte* x_strip =
-        tiling.copy_x ? copy_block(x, rows, strip, tiling.compute, scratch.x[worker]) : row_address(x, rows.begin);
-    const std::byte* w_strip = tiling.copy_w ? copy_block(weight, cols, strip, tiling.compute, scratch.w[worker])
-                                             : row_address(weight, cols.begin);
-    context.products.run(product_shape(tiling, rows.count, cols.count, strip), worker, x_strip, w_strip, sums,
-                         scratch.library[worker]);
+// A column tile of one part for a group of rows.
+class GroupTask {
+ public:
+  GroupTask(const Context& context, const Tensor& x, const ops::LinearPart& part, Block rows, Block cols, int worker,
+            const Scratch& scratch)
+      : context_(context),
+        x_(x),
+        part_(part),
+        tiling_(tiling_of(context, x, part)),
+        rows_(rows),
+        cols_(cols),
+        worker_(worker),
+        scratch_(scratch) {}
+
+  void run() const {
+    const Tensor& weight = part_.linear.weight;
+    for (std::int64_t i = 0; i < tiling_.strips; ++i) {
+      const Block strip = block_at(i, tiling_.depth, x_.dim(1));
+      const std::byte* w = tiling_.copy_w ? copy_block(weight, cols_, strip, tiling_.compute, scratch_.w[worker_])
+                                          : row_address(weight, cols_.begin);
+      for (std::int64_t tile = 0; tile * kTileRows < rows_.count; ++tile) {
+        Block rows = block_at(tile, kTileRows, rows_.count);
+        float* sums = scratch_.sums[worker_] + (tiling_.strips > 1 ? rows.begin * kTileCols : 0);
+        rows.begin += rows_.begin;
+        multiply(rows, strip, w, sums);
+        if (i == tiling_.strips - 1) store(rows, sums);
+      }
+    }
   }
-  float* vectors = scratch.vectors[worker];
-  const Epilogue epilogue{.bias = tile_vector(part.linear.bias, cols, vectors),
-                          .gate = tile_vector(part.gate, cols, vectors + kTileCols),
-                          .activation = part.activation,
-                          .accumulate = part.accumulate};
-  std::byte* out =
-      row_address(part.out, rows.begin) + static_cast<std::size_t>(cols.begin) * dtype_bytes(part.out.dtype);
-  store_tile(sums, cols.count, rows.count, cols.count, epilogue, out, part.out.dtype, part.out.row_stride());
-}
+
+ private:
+  void multiply(Block rows, Block strip, const std::byte* w, float* sums) const {
+    const std::byte* x = tiling_.copy_x ? copy_block(x_, rows, strip, tiling_.compute, scratch_.x[worker_])
+                                        : row_address(x_, rows.begin);
+    context_.products.run(product_shape(tiling_, rows.count, cols_.count, strip), worker_, x, w, sums,
+                          scratch_.library[worker_]);
+  }
+
+  void store(Block rows, const float* sums) const {
+    float* vectors = scratch_.vectors[worker_];
+    const Epilogue epilogue{.bias = tile_vector(part_.linear.bias, cols_, vectors),
+                            .gate = tile_vector(part_.gate, cols_, vectors + kTileCols),
+                            .activation = part_.activation,
+                            .accumulate = part_.accumulate};
+    std::byte* out =
+        row_address(part_.out, rows.begin) + static_cast<std::size_t>(cols_.begin) * dtype_bytes(part_.out.dtype);
+    store_tile(sums, cols_.count, rows.count, cols_.count, epilogue, out, part_.out.dtype, part_.out.row_stride());
+  }
+
+  const Context& context_;
+  const Tensor& x_;
+  const ops::LinearPart& part_;
+  Tiling tiling_;
+  Block rows_;
+  Block cols_;
+  int worker_;
+  const Scratch& scratch_;
+};
 
 }  // namespace
 
@@ -146,18 +193,20 @@ std::size_t scratch_bytes(Context& context, const ops::LinearMany& op) {
 void run(Context& context, const ops::LinearMany& op, Arena& arena) {
   if (op.x.dim(0) == 0) return;
   const Scratch scratch = prepare(context, op, arena);
-  const std::int64_t row_tiles = ceil_div(op.x.dim(0), kTileRows);
+  const std::int64_t rows = op.x.dim(0);
+  const std::int64_t group = group_rows(rows);
+  const std::int64_t groups = ceil_div(rows, group);
   std::int64_t num_tasks = 0;
-  for (const ops::LinearPart& part : op.parts) num_tasks += row_tiles * ceil_div(part.linear.weight.dim(0), kTileCols);
+  for (const ops::LinearPart& part : op.parts) num_tasks += groups * ceil_div(part.linear.weight.dim(0), kTileCols);
 
-  // Row tiles of one column tile follow each other: they share its weights in the outer cache.
+  // Groups of one column tile follow each other: they share its weights in the outer cache.
   context.parallel(num_tasks, [&](std::int64_t task, int worker) {
     for (const ops::LinearPart& part : op.parts) {
       const std::int64_t out_features = part.linear.weight.dim(0);
-      const std::int64_t part_tasks = row_tiles * ceil_div(out_features, kTileCols);
+      const std::int64_t part_tasks = groups * ceil_div(out_features, kTileCols);
       if (task < part_tasks) {
-        run_tile(context, op.x, part, block_at(task % row_tiles, kTileRows, op.x.dim(0)),
-                 block_at(task / row_tiles, kTileCols, out_features), worker, scratch);
+        const Block cols = block_at(task / groups, kTileCols, out_features);
+        GroupTask(context, op.x, part, block_at(task % groups, group, rows), cols, worker, scratch).run();
         return;
       }
       task -= part_tasks;
