@@ -47,7 +47,7 @@ Case attention(const AttentionShape& shape, DType q, DType kv, DType out, const 
 // q, k and v as thirds of one matrix.
 Case fused(DType dtype) {
   return {"attention_fused_" + conformance::name_of(dtype), [=](Builder& builder) -> ops::Op {
-            const std::int64_t width = 3 * 24;
+            const std::int64_t width = 72;
             const Tensor qkv = builder.input(dtype, {50, 3 * width}, {.scale = 2, .gap = 11});
             return ops::Attention{.q = qkv.cols(0, width).split_heads(3),
                                   .k = qkv.cols(width, width).split_heads(3),

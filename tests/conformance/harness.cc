@@ -1,7 +1,9 @@
 #include "harness.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <memory>
 #include <sstream>
 
 #include "backend/arena.h"

@@ -107,7 +107,7 @@ void add_head_norms(std::vector<Case>& cases) {
       cases.push_back(qk_norm_rope(11, head_dim % 5 + 1, head_dim, x, x, true, 0));
     }
     cases.push_back(qk_norm_rope(1, 1, 2, x, DType::kF16, true, 0));
-    cases.push_back(qk_norm_rope(150, 3, 64, x, DType::kF32, true, 2 * 3 * 64));
+    cases.push_back(qk_norm_rope(150, 3, 64, x, DType::kF32, true, 384));
     cases.push_back(qk_norm_rope(7, 2, 15, x, DType::kBF16, false, 7));
   }
 }

@@ -81,7 +81,7 @@ void Builder::fill(const Tensor& tensor, const Spec& spec) {
 
 Problem build(const Case& each, std::byte* base) {
   Problem problem;
-  Builder builder(base != nullptr ? base : reinterpret_cast<std::byte*>(Arena::kAlignment), problem);
+  Builder builder(base != nullptr ? base : Arena::measuring().allocate(1), problem);
   problem.op = each.build(builder);
   return problem;
 }

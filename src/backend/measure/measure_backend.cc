@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/checked.h"
 #include "base/error.h"
 
 namespace steadyflux {
@@ -11,12 +10,12 @@ namespace {
 
 class MadeUpRegion final : public Region {
  public:
-  MadeUpRegion(std::uintptr_t address, std::size_t bytes) : address_(address), bytes_(bytes) {}
-  std::byte* data() const override { return reinterpret_cast<std::byte*>(address_); }
+  MadeUpRegion(std::byte* address, std::size_t bytes) : address_(address), bytes_(bytes) {}
+  std::byte* data() const override { return address_; }
   std::size_t size_bytes() const override { return bytes_; }
 
  private:
-  std::uintptr_t address_;
+  std::byte* address_;
   std::size_t bytes_;
 };
 
@@ -64,9 +63,8 @@ void MeasureBackend::run(const ops::Op& op, std::span<std::byte>) {
 }
 
 std::unique_ptr<Region> MeasureBackend::reserve(std::size_t bytes) {
-  const std::uintptr_t address = next_address_;
-  next_address_ += align_up(bytes + 1, Arena::kAlignment);
-  return std::make_unique<MadeUpRegion>(address, bytes);
+  // At least one byte, so that an empty region has an address of its own.
+  return std::make_unique<MadeUpRegion>(addresses_.allocate(std::max<std::size_t>(bytes, 1)), bytes);
 }
 
 void MeasureBackend::upload(std::span<const std::byte> host, const Tensor& tensor) {

@@ -59,7 +59,7 @@ class MeasureBackend final : public Backend {
  private:
   Backend& target_;
   Trace trace_;
-  std::uintptr_t next_address_ = Arena::kAlignment;
+  Arena addresses_ = Arena::measuring();
 };
 
 }  // namespace steadyflux

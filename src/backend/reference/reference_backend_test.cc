@@ -262,9 +262,9 @@ TEST(Reference, TrueCfgRoundsEachStepToTheOutput) {
 }
 
 TEST(Reference, PackingAndUnpackingAreInverse) {
-  Floats image(2 * 4 * 3);
+  Floats image(24);
   for (std::size_t i = 0; i < image.size(); ++i) image[i] = static_cast<float>(i);
-  Floats packed(2 * 12);
+  Floats packed(24);
   run(ops::PackLatents{.image = view(image, {2, 4, 3}), .packed = view(packed, {2, 12})});
   // Channel 0 of the first 2 x 2 patch: pixels (0,0), (0,1), (1,0), (1,1).
   expect_near({packed.begin(), packed.begin() + 4}, {0, 3, 12, 15});
