@@ -43,8 +43,8 @@ def make_transformer():
     )
     # Every block starts as the identity and the velocity as zero: training is calm from the first step.
     blocks = [*transformer.transformer_blocks, *transformer.single_transformer_blocks]
-    modulations = [getattr(b, name).linear for b in blocks for name in ("norm1", "norm1_context", "norm") if hasattr(b, name)]
-    for linear in [*modulations, transformer.norm_out.linear, transformer.proj_out]:
+    norms = [getattr(b, name) for b in blocks for name in ("norm1", "norm1_context", "norm") if hasattr(b, name)]
+    for linear in [*(norm.linear for norm in norms), transformer.norm_out.linear, transformer.proj_out]:
         nn.init.zeros_(linear.weight)
         nn.init.zeros_(linear.bias)
     return transformer
@@ -92,22 +92,38 @@ def make_t5(vocab_size):
 class TextToVelocity(nn.Module):
     """All that flow matching trains: both text encoders and the transformer."""
 
-    def __init__(self, clip_vocab_size, t5_vocab_size):
+    def __init__(self, text_encoder, text_encoder_2, transformer):
         super().__init__()
-        self.text_encoder = make_clip(clip_vocab_size)
-        self.text_encoder_2 = make_t5(t5_vocab_size)
-        self.transformer = make_transformer()
+        self.text_encoder, self.text_encoder_2, self.transformer = text_encoder, text_encoder_2, transformer
+
+    @classmethod
+    def new(cls, clip_vocab_size, t5_vocab_size):
+        return cls(make_clip(clip_vocab_size), make_t5(t5_vocab_size), make_transformer())
+
+    @classmethod
+    def from_pretrained(cls, folder):
+        kinds = {"text_encoder": CLIPTextModel, "text_encoder_2": T5EncoderModel}
+        encoders = [
+            kind.from_pretrained(folder / name, dtype=torch.float32, attn_implementation="eager")
+            for name, kind in kinds.items()
+        ]
+        transformer = FluxTransformer2DModel.from_pretrained(folder / "transformer", dtype=torch.float32)
+        return cls(*(part.train() for part in (*encoders, transformer)))
 
     def forward(self, noisy, times, clip_ids, t5_ids):
         """The velocity (noise - latents) at `times` in [0, 1]; latents and result are [n, 16, h, w]."""
-        count, _, height, width = noisy.shape
+        height, width = noisy.shape[-2:]
         device = noisy.device
         rows = torch.arange(height // 2, device=device).repeat_interleave(width // 2)
         columns = torch.arange(width // 2, device=device).repeat(height // 2)
+        # Ready-made masks: the ones that transformers makes read from the host, which a CUDA graph cannot.
+        tokens = clip_ids.shape[1]
+        causal = torch.full((1, 1, tokens, tokens), float("-inf"), device=device).triu(1)
+        everything = torch.zeros(1, 1, t5_ids.shape[1], t5_ids.shape[1], device=device)
         packed = self.transformer(
             hidden_states=pack(noisy),
-            encoder_hidden_states=self.text_encoder_2(t5_ids)[0],
-            pooled_projections=self.text_encoder(clip_ids).pooler_output,
+            encoder_hidden_states=self.text_encoder_2(t5_ids, attention_mask=everything)[0],
+            pooled_projections=self.text_encoder(clip_ids, attention_mask=causal).pooler_output,
             timestep=times,
             img_ids=torch.stack([torch.zeros_like(rows), rows, columns], dim=1).float(),
             txt_ids=torch.zeros(t5_ids.shape[1], 3, device=device),
@@ -123,13 +139,32 @@ def pack(latents):
 
 
 def unpack(packed, height, width):
+    """The inverse of pack; `height` and `width` are those of the latents."""
     n, _, c = packed.shape
-    return packed.view(n, height // 2, width // 2, c // 4, 2, 2).permute(0, 3, 1, 4, 2, 5).reshape(n, c // 4, height, width)
+    patches = packed.view(n, height // 2, width // 2, c // 4, 2, 2)
+    return patches.permute(0, 3, 1, 4, 2, 5).reshape(n, c // 4, height, width)
 
 
-def save_pipeline(out, autoencoder, model, settings):
-    """Writes everything but the tokenizers to `out`, in bf16, as diffusers lays out FLUX.1."""
-    scheduler = FlowMatchEulerDiscreteScheduler(
+def _save(part, folder):
+    part.to(torch.bfloat16).save_pretrained(folder, max_shard_size="14MB")
+    config = json.loads((folder / "config.json").read_text())
+    config.pop("_name_or_path", None)  # where a stage happened to resume from
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+
+def save_autoencoder(out, autoencoder):
+    _save(autoencoder, out / "vae")
+
+
+def save_flow(out, model):
+    _save(model.text_encoder, out / "text_encoder")
+    _save(model.text_encoder_2, out / "text_encoder_2")
+    _save(model.transformer, out / "transformer")
+
+
+def save_settings(out, settings):
+    """The scheduler's configuration, the pipeline's index and the recommended settings."""
+    FlowMatchEulerDiscreteScheduler(
         num_train_timesteps=1000,
         shift=settings["shift"],
         use_dynamic_shifting=False,
@@ -137,17 +172,7 @@ def save_pipeline(out, autoencoder, model, settings):
         max_shift=1.15,
         base_image_seq_len=256,
         max_image_seq_len=4096,
-    )
-    scheduler.save_pretrained(out / "scheduler")
-    parts = {
-        "text_encoder": model.text_encoder,
-        "text_encoder_2": model.text_encoder_2,
-        "transformer": model.transformer,
-        "vae": autoencoder,
-    }
-    for name, part in parts.items():
-        part.to(torch.bfloat16).save_pretrained(out / name, max_shard_size="14MB")
-    (out / "text_encoder_2" / "generation_config.json").unlink(missing_ok=True)
+    ).save_pretrained(out / "scheduler")
     index = {
         "_class_name": "FluxPipeline",
         "_diffusers_version": "0.42.1",

@@ -35,9 +35,8 @@ def byte_symbols():
 def write_clip(folder, texts):
     """Writes vocab.json, merges.txt and the two configurations; returns the number of tokens."""
     trainee = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
-    trainee.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(Regex(CLIP_WORDS), "removed", invert=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
+    words = pre_tokenizers.Split(Regex(CLIP_WORDS), "removed", invert=True)
+    trainee.pre_tokenizer = pre_tokenizers.Sequence([words, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     trainer = trainers.BpeTrainer(
         vocab_size=4096,
         min_frequency=1,
@@ -125,6 +124,7 @@ def write_t5(folder, texts, max_length):
     vocab = pieces + [[name, 0.0] for name in sentinels]
     end = {"SpecialToken": {"id": "</s>", "type_id": 0}}
     first, second = {"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}
+    metaspace = {"type": "Metaspace", "replacement": "▁", "add_prefix_space": True}
     charsmap = base64.b64encode(proto.normalizer_spec.precompiled_charsmap).decode()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "spiece.model").write_bytes(proto.SerializeToString())
@@ -143,14 +143,14 @@ def write_t5(folder, texts, max_length):
                     {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "▁"},
                 ],
             },
-            "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "add_prefix_space": True, "prepend_scheme": "first"},
+            "pre_tokenizer": {**metaspace, "prepend_scheme": "first"},
             "post_processor": {
                 "type": "TemplateProcessing",
                 "single": [first, end],
                 "pair": [first, end, second, end],
                 "special_tokens": {"</s>": {"id": "</s>", "ids": [1], "tokens": ["</s>"]}},
             },
-            "decoder": {"type": "Metaspace", "replacement": "▁", "add_prefix_space": True, "prepend_scheme": "always"},
+            "decoder": {**metaspace, "prepend_scheme": "always"},
             "model": {"type": "Unigram", "unk_id": 2, "vocab": vocab, "byte_fallback": False},
         },
     )
