@@ -43,7 +43,7 @@ TEST(Measure, TellsThePeakAndTheTotalsOfForwardCode) {
   ScratchOnly target;
   MeasureBackend measure(target);
   Arena arena = Arena::measuring();
-  const auto weights = measure.reserve(64 * 64 * 2);
+  const auto weights = measure.reserve(8192);
   forward({measure, arena}, {.weight = {weights->data(), DType::kBF16, {64, 64}}});
 
   EXPECT_EQ(arena.peak_bytes(), 4u * 64 * 4 + 4 * 64 * 2 + 1024);  // scratch is rounded up to the alignment
