@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "io/file.h"
+#include "platform/process.h"
 #include "text/clip_tokenizer.h"
 #include "text/t5_tokenizer.h"
 
@@ -79,9 +80,16 @@ void warn_if_cut(const char* encoder, const text::TokenIds& tokens, std::vector<
                      " tokens of the prompt; cut: \"" + tokens.cut + "\"");
 }
 
+// Reading tokenizer files takes ten times what the tokenizers keep, none of which a plan knows.
+class HeapTrim {
+ public:
+  ~HeapTrim() { release_free_heap(); }
+};
+
 }  // namespace
 
 TokenizedPrompts tokenize_prompts(const OpenModel& model, const Job& job) {
+  const HeapTrim trim_at_the_end;
   TokenizedPrompts result;
   result.tokens.resize(job.conditionings.size());
   {

@@ -15,6 +15,9 @@ long process_id();
 // is not larger than what it uses. Call once, before threads are started.
 void limit_malloc_arenas();
 
+// Gives heap memory that is free back to the system. For after work that needed much and kept little.
+void release_free_heap();
+
 // A write beyond the limit of file sizes fails with an error, as on a full disk, rather than ending the process.
 void ignore_file_size_signal();
 

@@ -26,6 +26,8 @@ void limit_malloc_arenas() {
   ::mallopt(M_TRIM_THRESHOLD, kThresholdBytes);
 }
 
+void release_free_heap() { ::malloc_trim(0); }
+
 void ignore_file_size_signal() { ::signal(SIGXFSZ, SIG_IGN); }
 
 }  // namespace steadyflux
