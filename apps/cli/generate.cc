@@ -57,7 +57,7 @@ void write_latents(const std::filesystem::path& path, const std::vector<Image>& 
   std::vector<float> all;
   for (const Image& image : images) all.insert(all.end(), image.latents.begin(), image.latents.end());
   const auto num_images = static_cast<std::int64_t>(images.size());
-  const std::int64_t tokens = static_cast<std::int64_t>(images[0].width / 16) * (images[0].height / 16);
+  const std::int64_t tokens = images[0].latent_tokens;
   const auto channels = static_cast<std::int64_t>(images[0].latents.size()) / tokens;
   const TensorBytes tensor{{"latents", DType::kF32, {num_images, tokens, channels}}, std::as_bytes(std::span(all))};
   write_safetensors(path, {&tensor, 1});

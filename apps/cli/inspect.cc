@@ -44,7 +44,8 @@ void inspect_file(const InspectFlags& flags) {
     print(json);
     return;
   }
-  std::cout << flags.path.string() << ": " << header.tensors.size() << " tensors, " << format_bytes(file->size()) << '\n';
+  std::cout << flags.path.string() << ": " << header.tensors.size() << " tensors, " << format_bytes(file->size())
+            << '\n';
   for (const auto& [key, value] : header.metadata) std::cout << "  " << key << " = " << value << '\n';
   for (const TensorInfo& tensor : header.tensors) {
     std::cout << "  " << std::left << std::setw(5) << dtype_name(tensor.dtype) << tensor.name << " [";

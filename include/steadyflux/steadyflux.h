@@ -39,39 +39,39 @@ struct EngineOptions {
 
 // What to make. An absent optional takes the model's default.
 struct Request {
-  std::vector<std::string> prompts;       // one or more; each gives `count` images
-  std::optional<std::string> prompt_2;    // for the T5 encoder, instead of the prompt
-  std::optional<std::string> negative;    // needs true_cfg > 1
-  double true_cfg = 1;                    // classifier-free guidance by a second pass; 1: off; needs negative
-  std::optional<int> width;               // pixels, a multiple of 16
-  std::optional<int> height;              // pixels, a multiple of 16
-  std::optional<int> steps;               // denoising steps, 1 or more
-  std::vector<double> sigmas;             // own noise levels in (0, 1], decreasing; sets the number of steps
-  std::optional<double> guidance;         // distilled guidance; an error for models without it
-  std::optional<std::uint64_t> seed;      // image i of a prompt has seed + i; absent: random, see Image::seed
-  int count = 1;                          // images per prompt
-  std::optional<int> max_sequence_length; // tokens of the T5 prompt, padded to exactly this many
+  std::vector<std::string> prompts;        // one or more; each gives `count` images
+  std::optional<std::string> prompt_2;     // for the T5 encoder, instead of the prompt
+  std::optional<std::string> negative;     // needs true_cfg > 1
+  double true_cfg = 1;                     // classifier-free guidance by a second pass; 1: off; needs negative
+  std::optional<int> width;                // pixels, a multiple of 16
+  std::optional<int> height;               // pixels, a multiple of 16
+  std::optional<int> steps;                // denoising steps, 1 or more
+  std::vector<double> sigmas;              // own noise levels in (0, 1], decreasing; sets the number of steps
+  std::optional<double> guidance;          // distilled guidance; an error for models without it
+  std::optional<std::uint64_t> seed;       // image i of a prompt has seed + i; absent: random, see Image::seed
+  int count = 1;                           // images per prompt
+  std::optional<int> max_sequence_length;  // tokens of the T5 prompt, padded to exactly this many
   NoiseDType noise = NoiseDType::kAuto;
-  std::filesystem::path latents;          // starting latents, "latents" [images, tokens, channels] f32, packed
-  std::filesystem::path embeds;           // prompt embeddings from encode(); prompts must be empty then
-  bool keep_latents = false;              // give the final packed latents in the Result
+  std::filesystem::path latents;  // starting latents, "latents" [images, tokens, channels] f32, packed
+  std::filesystem::path embeds;   // prompt embeddings from encode(); prompts must be empty then
+  bool keep_latents = false;      // give the final packed latents in the Result
 };
 
 // One phase of a plan or of a run. Bytes are what the process holds at the phase's peak.
 struct PhaseReport {
-  std::string name;                     // "encode", "modulate", "denoise", "decode"
-  std::uint64_t weights_bytes = 0;      // planned: weights in memory
-  std::uint64_t activations_bytes = 0;  // planned: activations, and what passes from phase to phase
-  std::uint64_t scratch_bytes = 0;      // planned: working memory of single operations
-  std::uint64_t overhead_bytes = 0;     // planned: the program itself
-  std::uint64_t planned_peak_bytes = 0; // planned: sum of the above
-  std::uint64_t read_bytes = 0;         // planned: from disk
-  double flops = 0;                     // planned
-  std::uint64_t actual_peak_bytes = 0;  // measured process bytes; 0 in a plan
-  double seconds = 0;                   // measured; 0 in a plan
-  std::uint64_t major_faults = 0;       // measured
-  std::uint64_t swap_in_bytes = 0;      // measured, of the whole machine
-  std::uint64_t swap_out_bytes = 0;     // measured, of the whole machine
+  std::string name;                      // "encode", "modulate", "denoise", "decode"
+  std::uint64_t weights_bytes = 0;       // planned: weights in memory
+  std::uint64_t activations_bytes = 0;   // planned: activations, and what passes from phase to phase
+  std::uint64_t scratch_bytes = 0;       // planned: working memory of single operations
+  std::uint64_t overhead_bytes = 0;      // planned: the program itself
+  std::uint64_t planned_peak_bytes = 0;  // planned: sum of the above
+  std::uint64_t read_bytes = 0;          // planned: from disk
+  double flops = 0;                      // planned
+  std::uint64_t actual_peak_bytes = 0;   // measured process bytes; 0 in a plan
+  double seconds = 0;                    // measured; 0 in a plan
+  std::uint64_t major_faults = 0;        // measured
+  std::uint64_t swap_in_bytes = 0;       // measured, of the whole machine
+  std::uint64_t swap_out_bytes = 0;      // measured, of the whole machine
 };
 
 // Why a request does not fit its budget, and what would.
@@ -102,8 +102,9 @@ struct Image {
   std::vector<std::uint8_t> rgb;  // [height, width, 3]
   std::string prompt;
   std::uint64_t seed = 0;
-  std::string parameters;         // one text for image files, in the form other tools read back
-  std::vector<float> latents;     // [tokens, channels] packed, if Request::keep_latents
+  std::string parameters;      // one text for image files, in the form other tools read back
+  std::vector<float> latents;  // [latent_tokens, channels] packed, if Request::keep_latents
+  int latent_tokens = 0;
 };
 
 struct StepTime {
@@ -114,7 +115,7 @@ struct StepTime {
 struct Result {
   bool cancelled = false;
   std::optional<DoesNotFit> does_not_fit;  // nothing was done then
-  std::vector<Image> images;  // prompt by prompt, seed by seed; those finished, when cancelled
+  std::vector<Image> images;               // prompt by prompt, seed by seed; those finished, when cancelled
   std::vector<PhaseReport> phases;
   std::vector<StepTime> steps;
   std::vector<std::string> warnings;  // truncated prompts and the like
@@ -126,9 +127,9 @@ struct Embeddings {
   int tokens = 0;
   int width = 0;
   int pooled_width = 0;
-  std::vector<float> prompt_embeds;            // [tokens, width]
-  std::vector<float> pooled_prompt_embeds;     // [pooled_width]
-  std::vector<float> negative_prompt_embeds;   // the same, or empty
+  std::vector<float> prompt_embeds;           // [tokens, width]
+  std::vector<float> pooled_prompt_embeds;    // [pooled_width]
+  std::vector<float> negative_prompt_embeds;  // the same, or empty
   std::vector<float> negative_pooled_prompt_embeds;
   std::vector<std::string> warnings;
 

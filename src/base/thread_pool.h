@@ -41,13 +41,13 @@ class ThreadPool {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable done_;
-  const Task* task_ = nullptr;       // guarded by mutex_ while a batch is set up, then read-only
-  std::int64_t num_tasks_ = 0;       // likewise
+  const Task* task_ = nullptr;  // guarded by mutex_ while a batch is set up, then read-only
+  std::int64_t num_tasks_ = 0;  // likewise
   std::atomic<std::int64_t> next_ = 0;
-  std::uint64_t generation_ = 0;     // guarded by mutex_
-  int active_ = 0;                   // guarded by mutex_: workers still in the current batch
-  bool stop_ = false;                // guarded by mutex_
-  std::exception_ptr error_;         // guarded by mutex_
+  std::uint64_t generation_ = 0;  // guarded by mutex_
+  int active_ = 0;                // guarded by mutex_: workers still in the current batch
+  bool stop_ = false;             // guarded by mutex_
+  std::exception_ptr error_;      // guarded by mutex_
 };
 
 // The number of processors this process may run on, at least 1.

@@ -108,7 +108,7 @@ std::vector<float> read_latents(const std::filesystem::path& path, std::int64_t 
   const std::vector<std::int64_t> expected = {images, tokens, channels};
   if (latents.shape != expected) {
     fail(ErrorCode::kInvalidFile, file.name(), ": 'latents' is ", shape_text(latents.shape),
-         ", but this request takes ", shape_text(expected), " (images, tokens of 16x16 pixels, channels)");
+         ", but this request takes ", shape_text(expected), " (images, tokens, channels)");
   }
   return file.read_f32(latents);
 }

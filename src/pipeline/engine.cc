@@ -112,6 +112,7 @@ class ResultCollector final : public RunOutputs {
     image.seed = job.seed;
     image.parameters = parameters_text(model_, job_, job);
     if (request_.keep_latents) image.latents = std::move(latents);
+    image.latent_tokens = static_cast<int>(job_.latent.num_tokens());
     result_.images.push_back(std::move(image));
     observer_.on_image(result_.images.back(), static_cast<int>(index), static_cast<int>(job_.num_images()));
   }

@@ -14,8 +14,9 @@ struct TokenizedPrompts {
   std::vector<std::string> warnings;  // what truncation cut
 };
 
-// Loads the tokenizers, encodes every conditioning of `job`, lets the tokenizers go and their memory with them. Throws Error: kNotFound for a
-// missing tokenizer file, kInvalidFile for a broken one, kInvalidArgument for a prompt that is not UTF-8.
+// Loads the tokenizers, encodes every conditioning of `job`, lets the tokenizers go and their memory with them. Throws
+// Error: kNotFound for a missing tokenizer file, kInvalidFile for a broken one, kInvalidArgument for a prompt that is
+// not UTF-8.
 TokenizedPrompts tokenize_prompts(const OpenModel& model, const Job& job);
 
 }  // namespace steadyflux

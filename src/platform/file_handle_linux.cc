@@ -83,8 +83,8 @@ FileHandle& FileHandle::operator=(FileHandle&& other) noexcept {
 }
 
 void FileHandle::drop_cached(std::uint64_t offset, std::uint64_t num_bytes) const {
-  static_cast<void>(::posix_fadvise(descriptor_, static_cast<off_t>(offset), static_cast<off_t>(num_bytes),
-                                    POSIX_FADV_DONTNEED));
+  static_cast<void>(
+      ::posix_fadvise(descriptor_, static_cast<off_t>(offset), static_cast<off_t>(num_bytes), POSIX_FADV_DONTNEED));
 }
 
 std::uint64_t FileHandle::size_bytes(const std::filesystem::path& path) const {
