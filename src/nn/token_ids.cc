@@ -7,7 +7,7 @@ namespace steadyflux {
 Tensor upload_token_ids(const Executor& executor, std::span<const std::int32_t> token_ids, std::int64_t vocab_size) {
   for (const std::int32_t id : token_ids) {
     if (id < 0 || id >= vocab_size) {
-      fail(ErrorCode::kInvalidFile, "token id ", id, " is outside the encoder's vocabulary of ", vocab_size,
+      fail(ErrorCode::kInvalidArgument, "token id ", id, " is outside the encoder's vocabulary of ", vocab_size,
            ": tokenizer and text encoder do not belong together");
     }
   }

@@ -1,6 +1,8 @@
 #include "pipeline/prompt_tokens.h"
 
+#include <cstdint>
 #include <filesystem>
+#include <span>
 
 #include "base/error.h"
 #include "io/file.h"
@@ -74,6 +76,14 @@ text::T5Tokenizer load_t5_tokenizer(const OpenModel& model) {
   fail(ErrorCode::kNotFound, directory.string(), " holds neither tokenizer.json nor spiece.model");
 }
 
+void check_ids(const fs::path& tokenizer, std::span<const std::int32_t> ids, std::int64_t embeddings) {
+  for (const std::int32_t id : ids) {
+    if (id >= 0 && id < embeddings) continue;
+    fail(ErrorCode::kInvalidFile, tokenizer.string(), " gives the token id ", id, ", but its encoder has ", embeddings,
+         " embeddings; tokenizer and encoder do not belong together");
+  }
+}
+
 void warn_if_cut(const char* encoder, const text::TokenIds& tokens, std::vector<std::string>& warnings) {
   if (tokens.cut.empty()) return;
   warnings.push_back(std::string(encoder) + " reads " + std::to_string(tokens.ids.size()) +
@@ -96,6 +106,7 @@ TokenizedPrompts tokenize_prompts(const OpenModel& model, const Job& job) {
     const text::ClipTokenizer clip = load_clip_tokenizer(model);
     for (std::size_t c = 0; c < job.conditionings.size(); ++c) {
       const text::TokenIds tokens = clip.encode(job.conditionings[c].clip, static_cast<int>(model.clip->max_positions));
+      check_ids(model.dir.component_dir("tokenizer"), tokens.ids, model.clip->vocab_size);
       warn_if_cut("CLIP", tokens, result.warnings);
       const std::size_t used = clip_pooled_position(*model.clip, tokens.ids) + 1;
       result.tokens[c].clip.assign(tokens.ids.begin(), tokens.ids.begin() + static_cast<std::ptrdiff_t>(used));
@@ -104,6 +115,7 @@ TokenizedPrompts tokenize_prompts(const OpenModel& model, const Job& job) {
   const text::T5Tokenizer t5 = load_t5_tokenizer(model);
   for (std::size_t c = 0; c < job.conditionings.size(); ++c) {
     const text::TokenIds tokens = t5.encode(job.conditionings[c].t5, job.max_sequence_length);
+    check_ids(model.dir.component_dir("tokenizer_2"), tokens.ids, model.t5->vocab_size);
     warn_if_cut("T5", tokens, result.warnings);
     result.tokens[c].t5 = tokens.ids;
   }
