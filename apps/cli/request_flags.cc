@@ -70,6 +70,7 @@ void RequestFlags::add_prompt_flags(CLI::App& app) {
   app.add_option("--prompt", request_.prompts, "What to show; may be given several times")->take_all();
   app.add_option("--prompt-2", request_.prompt_2, "Prompt of the T5 encoder, if not the same");
   app.add_option("--negative", request_.negative, "What not to show; needs --true-cfg above 1");
+  app.add_option("--negative-2", request_.negative_2, "Negative prompt of the T5 encoder, if not the same");
   app.add_option("--true-cfg", request_.true_cfg, "Classifier-free guidance by a second pass; 1: off")
       ->capture_default_str();
   add_text_length_flag(app);

@@ -42,6 +42,7 @@ struct Request {
   std::vector<std::string> prompts;        // one or more; each gives `count` images
   std::optional<std::string> prompt_2;     // for the T5 encoder, instead of the prompt
   std::optional<std::string> negative;     // needs true_cfg > 1
+  std::optional<std::string> negative_2;   // for the T5 encoder, instead of the negative prompt
   double true_cfg = 1;                     // classifier-free guidance by a second pass; 1: off; needs negative
   std::optional<int> width;                // pixels, a multiple of 16
   std::optional<int> height;               // pixels, a multiple of 16

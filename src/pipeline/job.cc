@@ -22,7 +22,9 @@ void add_conditionings(const Request& request, Job& job) {
   for (const std::string& prompt : request.prompts) {
     job.conditionings.push_back({prompt, request.prompt_2.value_or(prompt)});
   }
-  if (job.has_negative) job.conditionings.push_back({*request.negative, *request.negative});
+  if (job.has_negative) {
+    job.conditionings.push_back({*request.negative, request.negative_2.value_or(*request.negative)});
+  }
 }
 
 void check_guidance_flags(const OpenModel& model, const Request& request) {
@@ -39,11 +41,13 @@ void check_guidance_flags(const OpenModel& model, const Request& request) {
     refuse(cfg ? "true_cfg above 1 needs a negative prompt (it may be empty)"
                : "a negative prompt has no effect without true_cfg above 1");
   }
+  if (request.negative_2 && !request.negative) refuse("negative_2 has no effect without a negative prompt");
 }
 
 void check_prompts(const OpenModel& model, const Request& request) {
   if (!request.embeds.empty()) {
-    if (!request.prompts.empty() || request.prompt_2 || request.negative || request.max_sequence_length) {
+    if (!request.prompts.empty() || request.prompt_2 || request.negative || request.negative_2 ||
+        request.max_sequence_length) {
       refuse(
           "prompt embeddings from a file replace prompt, prompt_2, negative and max_sequence_length: give one or "
           "the other");

@@ -56,6 +56,7 @@ const BadFlags kBadFlags[] = {
     {"seed_not_a_number", {"--seed", "lucky"}, {"--seed", "lucky"}},
     {"true_cfg_without_negative", {"--true-cfg", "2"}, {"true_cfg", "negative"}},
     {"negative_without_true_cfg", {"--negative", "blurry"}, {"true_cfg", "negative"}},
+    {"negative_2_without_negative", {"--negative-2", "blurry"}, {"negative_2", "negative"}},
     {"true_cfg_below_one", {"--true-cfg", "0.5", "--negative", "x"}, {"true_cfg", "0.5"}},
     {"true_cfg_not_finite", {"--true-cfg", "inf", "--negative", "x"}, {"true_cfg", "inf"}},
     {"guidance_not_a_number", {"--guidance", "nan"}, {"guidance", "nan"}},
