@@ -12,6 +12,7 @@
 #include "model/flux/blocks.h"
 #include "model/flux/modulation_layers.h"
 #include "model/random_weights.h"
+#include "ops/count_allocations.h"
 
 namespace steadyflux {
 namespace {
@@ -228,6 +229,48 @@ TEST_F(Flux, MemoryOfAStepIsStreamsAndOneBlocksBuffers) {
   const auto stream = static_cast<std::size_t>(tokens * config.width()) * sizeof(float);
   // Of a single block: queries, keys, values (3), attention output and MLP side by side (5).
   EXPECT_EQ(arena_.peak_bytes() - arena_.peak_scratch_bytes(), 2 * stream + 8 * stream);
+}
+
+class IdleBackend final : public Backend {
+ public:
+  std::string_view name() const override { return "idle"; }
+  std::size_t scratch_bytes(const ops::Op&) override { return 0; }
+  void run(const ops::Op&, std::span<std::byte>) override { ++num_ops; }
+  std::unique_ptr<Region> reserve(std::size_t) override { return nullptr; }
+  void upload(std::span<const std::byte>, const Tensor&) override {}
+  void download(const Tensor&, std::span<std::byte>) override {}
+  Event record() override { return 0; }
+  void wait(Event) override {}
+
+  int num_ops = 0;
+};
+
+// Weights in one order that is known beforehand, so that acquiring allocates nothing either.
+class BoundWeights final : public WeightSource {
+ public:
+  explicit BoundWeights(RandomWeights& weights) {
+    for (std::size_t i = 0; i < weights.num_groups(); ++i) groups_.push_back(weights.acquire(i).tensors());
+  }
+  std::size_t num_groups() const override { return groups_.size(); }
+  Lease acquire(std::size_t group) override { return {*this, group, groups_[group]}; }
+
+ private:
+  void release(std::size_t) noexcept override {}
+
+  std::vector<std::span<const Tensor>> groups_;
+};
+
+TEST_F(Flux, AStepAllocatesNothing) {
+  const FluxConfig config = tiny_config();
+  RandomWeights random_weights(flux_denoise_groups(config), 1);
+  BoundWeights weights(random_weights);
+  Image image(config, 5, 3, 4, 1);
+  FluxPass pass = image.pass();
+  IdleBackend idle;
+  const std::size_t before = num_allocations();
+  predict_velocity(Executor(idle, arena_), weights, config, DType::kF32, {&pass, 1});
+  EXPECT_EQ(num_allocations(), before);
+  EXPECT_GT(idle.num_ops, 30);
 }
 
 }  // namespace
