@@ -9,7 +9,6 @@
 #include "base/error.h"
 #include "io/memory_file.h"
 #include "memory/group_layout.h"
-#include "memory/monitor.h"
 #include "memory/plan.h"
 #include "memory/resident_store.h"
 
@@ -104,24 +103,6 @@ TEST(MemoryPlan, PeakIsThatOfTheLargestPhase) {
   EXPECT_EQ(plan.phase("encode").peak_bytes(), 116u);
   EXPECT_THROW(plan.phase("dream"), Error);
   EXPECT_NE(format_table(plan).find("decode"), std::string::npos);
-}
-
-TEST(Monitor, SeesMemoryThatIsHeldAtTheEndOfAPhase) {
-  constexpr std::size_t kBytes = 64u << 20;
-  Monitor monitor;
-  monitor.begin_phase("small");
-  monitor.end_phase();
-  monitor.begin_phase("large");
-  const auto backend = make_reference_backend();
-  {
-    const auto region = backend->reserve(kBytes);
-    std::memset(region->data(), 1, kBytes);
-    monitor.end_phase();
-  }
-  ASSERT_EQ(monitor.phases().size(), 2u);
-  const auto grown = monitor.phases()[1].peak_bytes - monitor.phases()[0].peak_bytes;
-  EXPECT_GE(grown, kBytes - (1u << 20));
-  EXPECT_LE(grown, kBytes + (4u << 20));
 }
 
 }  // namespace
