@@ -1,182 +1,231 @@
 """Renders solid scenes: sphere tracing, one sun with soft shadows, one bounce of reflection, thin glass."""
 
+import functools
 import math
+from typing import NamedTuple
 
 import torch
 
-from solids import COLOUR_NAMES, COLOURS, MOST_OBJECTS
+from solids import COLOUR_NAMES, COLOURS, REACH, camera_frame
 
-FAR = 30.0
+FAR = 40.0
 
 # One row per sky. Light is linear RGB.
 SKY_OVERHEAD = torch.tensor(
-    [(0.16, 0.36, 0.78), (0.20, 0.18, 0.42), (0.01, 0.01, 0.04), (0.66, 0.68, 0.70), (0.58, 0.58, 0.60)]
+    [(0.10, 0.28, 0.72), (0.16, 0.15, 0.42), (0.012, 0.016, 0.06), (0.62, 0.65, 0.69), (0.42, 0.43, 0.46)]
 )
 SKY_HORIZON = torch.tensor(
-    [(0.70, 0.82, 0.95), (0.98, 0.48, 0.18), (0.04, 0.05, 0.13), (0.74, 0.75, 0.76), (0.90, 0.90, 0.90)]
+    [(0.66, 0.82, 0.98), (1.05, 0.46, 0.16), (0.07, 0.09, 0.22), (0.72, 0.74, 0.76), (0.92, 0.91, 0.90)]
 )
 SUNLIGHT = torch.tensor(
-    [(1.25, 1.20, 1.10), (1.45, 0.72, 0.34), (0.30, 0.36, 0.56), (0.25, 0.25, 0.25), (0.85, 0.85, 0.85)]
+    [(1.35, 1.28, 1.15), (1.42, 1.00, 0.70), (0.66, 0.69, 0.79), (0.34, 0.34, 0.34), (1.0, 0.98, 0.95)]
 )
 AMBIENT = torch.tensor(
-    [(0.34, 0.40, 0.50), (0.36, 0.27, 0.32), (0.08, 0.09, 0.16), (0.62, 0.63, 0.64), (0.48, 0.48, 0.48)]
+    [(0.34, 0.40, 0.50), (0.38, 0.33, 0.36), (0.22, 0.23, 0.29), (0.62, 0.63, 0.64), (0.46, 0.46, 0.47)]
 )
 SUN_DIRECTION = torch.nn.functional.normalize(
-    torch.tensor([(-0.5, 1.0, -0.6), (-0.9, 0.34, 0.15), (0.5, 0.8, -0.5), (-0.2, 1.0, -0.3), (-0.6, 0.9, -0.7)]), dim=1
+    torch.tensor([(-0.5, 1.0, -0.6), (-0.9, 0.42, -0.25), (0.5, 0.8, -0.6), (-0.2, 1.0, -0.3), (-0.6, 0.9, -0.7)]),
+    dim=1,
 )
-# Share of the light that the air takes per unit of distance.
-HAZE = torch.tensor([0.004, 0.008, 0.008, 0.045, 0.0])
-# One row per ground: how much of a mirror it is.
-GROUND_MIRROR = torch.tensor([0.06, 0.10, 0.0, 0.0, 0.45, 0.16])
+# Share of the light that the air takes per unit of distance beyond the foreground.
+HAZE = torch.tensor([0.015, 0.02, 0.03, 0.13, 0.08])
+FOREGROUND = 9.0
+CLOUDS = torch.tensor([0.9, 0.5, 0.0, 0.0, 0.0])
+STARS = torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0])
+# One row per ground: how much of a mirror it is, and how far its ripples bend what it mirrors.
+GROUND_MIRROR = torch.tensor([0.10, 0.14, 0.0, 0.0, 0.45, 0.22])
+GROUND_RIPPLE = torch.tensor([0.0, 0.0, 0.0, 0.0, 0.05, 0.0])
+
+
+class World(NamedTuple):
+    """A batch of n scenes as a renderer needs them. Vectors and colours are [3, n, ...], so that they split cheaply."""
+
+    objects: torch.Tensor  # [7, objects, n, 1]: x, foot, z, size, cosine and sine of the turn, kind
+    paint: torch.Tensor  # [objects, 3, n, 1]
+    finish: torch.Tensor  # [objects, n, 1]
+    overhead: torch.Tensor
+    horizon: torch.Tensor
+    sunlight: torch.Tensor
+    ambient: torch.Tensor
+    sun: torch.Tensor
+    air: torch.Tensor  # [3, n, 1]: haze, clouds, stars
+    mirror: torch.Tensor  # [n, 1]
+    ripple: torch.Tensor
+    seed: torch.Tensor  # [2, n, 1]
+    ground: torch.Tensor
+
+
+def make_world(scenes):
+    device = scenes.x.device
+    palette = torch.tensor([COLOURS[name] for name in COLOUR_NAMES], device=device)
+    paint = palette[scenes.colour]
+    paint = (paint + scenes.tint * paint.amax(-1, keepdim=True)).clamp(0, 1)
+    size = torch.where(scenes.present, scenes.size, 1.0)
+    foot = torch.where(scenes.present, scenes.y, -100.0)  # an absent object is far below the ground
+    places = (scenes.x, foot, scenes.z, size, torch.cos(scenes.turn), torch.sin(scenes.turn), scenes.kind.float())
+
+    def row(table, which):
+        return table.to(device)[which].view(len(scenes), 1, -1).permute(2, 0, 1).contiguous()
+
+    skies = (SKY_OVERHEAD, SKY_HORIZON, SUNLIGHT, AMBIENT, SUN_DIRECTION, torch.stack([HAZE, CLOUDS, STARS], dim=1))
+    return World(
+        torch.stack([p.T for p in places])[..., None].contiguous(),
+        paint.permute(1, 2, 0)[..., None].contiguous(),
+        scenes.finish.T[..., None].float().contiguous(),
+        *(row(table, scenes.sky) for table in skies),
+        row(GROUND_MIRROR, scenes.ground)[0],
+        row(GROUND_RIPPLE, scenes.ground)[0],
+        scenes.seed.T[..., None].contiguous(),
+        scenes.ground[:, None].float(),
+    )
 
 
 def _dot(a, b):
-    return (a * b).sum(-1, keepdim=True)
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
-class Tracer:
-    """Holds a batch of scenes on one device; rays are [n, rays, 3]."""
+def _unit(v):
+    return v * torch.rsqrt(_dot(v, v).clamp(min=1e-12))
 
-    def __init__(self, scenes):
-        self.scenes = scenes
-        device = scenes.x.device
-        palette = torch.tensor([COLOURS[name] for name in COLOUR_NAMES], device=device)
-        paint = palette[scenes.colour]
-        self.paint = (paint + scenes.tint * paint.amax(-1, keepdim=True)).clamp(0, 1)
-        tables = (SKY_OVERHEAD, SKY_HORIZON, SUNLIGHT, AMBIENT, SUN_DIRECTION)
-        self.sky = [table.to(device)[scenes.sky][:, None] for table in tables]
-        self.haze = HAZE.to(device)[scenes.sky][:, None, None]
-        self.ground_mirror = GROUND_MIRROR.to(device)[scenes.ground][:, None, None]
-        self.present = torch.arange(MOST_OBJECTS, device=device) < scenes.count[:, None]
 
-    def _object_distances(self, points):
-        """Signed distance to each object: [n, rays, MOST_OBJECTS]."""
-        s = self.scenes
-        size = s.size[:, None]
-        dx = (points[..., None, 0] - s.x[:, None]) / size
-        y = (points[..., None, 1] - s.y[:, None]) / size
-        dz = (points[..., None, 2] - s.z[:, None]) / size
-        cos, sin = torch.cos(s.turn)[:, None], torch.sin(s.turn)[:, None]
+def _object_distances(objects, points):
+    """Signed distance from each point to each object, a list of [n, rays]."""
+    distances = []
+    for place in objects.unbind(1):
+        px, py, pz, size, cos, sin, kind = place
+        dx, y, dz = (points[0] - px) / size, (points[1] - py) / size, (points[2] - pz) / size
         x, z = dx * cos + dz * sin, dz * cos - dx * sin
-        flat = torch.hypot(x, z)
-        each = [
-            torch.sqrt(x * x + (y - 1) ** 2 + z * z) - 1,
-            _rounded(torch.stack([x.abs() - 0.79, (y - 0.85).abs() - 0.79, z.abs() - 0.79]), 0.06),
-            _rounded(torch.stack([flat - 0.76, (y - 0.9).abs() - 0.86]), 0.04),
-            torch.maximum((2 * flat + y - 2) / math.sqrt(5), -y),
-            torch.hypot(flat - 0.72, y - 0.32) - 0.32,
-            torch.maximum((1.7 * torch.maximum(x.abs(), z.abs()) + y - 1.7) / math.hypot(1.7, 1), -y),
-        ]
-        kind = s.kind[:, None].expand_as(flat)
-        distance = torch.stack(each).gather(0, kind[None])[0]
-        return torch.where(self.present[:, None], distance * size, torch.inf)
-
-    def distance(self, points):
-        return self._object_distances(points).amin(-1, keepdim=True)
-
-    def normal(self, points):
-        step = 1e-3
-        signs = points.new_tensor([(1, -1, -1), (-1, -1, 1), (-1, 1, -1), (1, 1, 1)])
-        total = sum(sign * self.distance(points + step * sign) for sign in signs)
-        return torch.nn.functional.normalize(total, dim=-1)
-
-    def march(self, origin, direction, steps):
-        """Distance along each ray to the first object, FAR where there is none."""
-        along = torch.full_like(origin[..., :1], 0.02)
-        for _ in range(steps):
-            along = (along + self.distance(origin + along * direction)).clamp(max=FAR)
-        near = self.distance(origin + along * direction) < 0.01 * (1 + 0.1 * along)
-        return torch.where(near & (along < FAR), along, FAR)
-
-    def sunlit(self, points, steps=20):
-        """How much of the sun each point sees, from 0 to 1, with a penumbra."""
-        sun = self.sky[4]
-        light = torch.ones_like(points[..., :1])
-        along = torch.full_like(light, 0.05)
-        for _ in range(steps):
-            gap = self.distance(points + along * sun)
-            light = torch.minimum(light, 10 * gap / along)
-            along = along + gap.clamp(0.04, 0.5)
-        light = light.clamp(0, 1)
-        return light * light * (3 - 2 * light)
-
-    def background(self, direction):
-        overhead, horizon, sunlight, _, sun = self.sky
-        height = direction[..., 1:2].clamp(0, 1)
-        colour = horizon + (overhead - horizon) * height.sqrt()
-        glow = _dot(direction, sun.expand_as(direction)).clamp(0, 1)
-        return colour + sunlight * (0.25 * glow**24 + 1.5 * glow**900)
-
-    def ground_colour(self, points):
-        x = points[..., 0] + self.scenes.seed[:, :1]
-        z = points[..., 2] + self.scenes.seed[:, 1:]
-        ground = self.scenes.ground[:, None, None]
-        colour = torch.zeros_like(points)
-        for index, pattern in enumerate((_wood, _checkerboard, _grass, _sand, _water, _marble)):
-            colour = torch.where(ground == index, pattern(x, z), colour)
-        return colour
-
-    def shade(self, origin, direction, steps, bounces):
-        """Light arriving along each ray."""
-        _, horizon, sunlight, ambient, sun = self.sky
-        to_object = self.march(origin, direction, steps)
-        down = direction[..., 1:2]
-        to_ground = torch.where(down < -1e-4, -origin[..., 1:2] / down.clamp(max=-1e-4), FAR).clamp(max=FAR)
-        on_object = to_object < to_ground
-        along = torch.minimum(to_object, to_ground)
-        hit = along < FAR
-        points = origin + along * direction
-        up = points.new_tensor([0.0, 1.0, 0.0]).expand_as(points)
-        normal = torch.where(on_object, self.normal(points), up)
-
-        nearest = self._object_distances(points).argmin(-1)
-        paint = self.paint.gather(1, nearest[..., None].expand_as(points))
-        finish = self.scenes.finish.gather(1, nearest)[..., None]
-        finish = torch.where(on_object, finish, -1)
-        albedo = torch.where(on_object, paint, self.ground_colour(points))
-        lifted = points + 0.02 * normal
-        sun_seen = self.sunlit(lifted) * _dot(normal, sun.expand_as(normal)).clamp(min=0)
-        open_sky = (self.distance(lifted + 0.25 * normal) / 0.27).clamp(0.25, 1) * (0.65 + 0.35 * normal[..., 1:2])
-        light = albedo * (sunlight * sun_seen + ambient * open_sky)
-
-        half = torch.nn.functional.normalize(sun - direction, dim=-1)
-        gleam = _dot(normal, half).clamp(min=0)
-        polish = torch.where(finish > 0, gleam**90, 0.0) * (sun_seen > 0)
-        if bounces:
-            light = self._reflect(light, paint, finish, direction, normal, lifted, points, steps, bounces)
-        light = light + 0.9 * polish * sunlight
-        clear = torch.exp(-self.haze * along)
-        light = horizon + (light - horizon) * clear
-        return torch.where(hit, light, self.background(direction))
-
-    def _reflect(self, light, paint, finish, direction, normal, lifted, points, steps, bounces):
-        facing = -_dot(direction, normal).clamp(max=0)
-        grazing = (1 - facing.clamp(0, 1)) ** 5
-        mirrored = torch.nn.functional.normalize(direction + 2 * facing * normal, dim=-1)
-        seen = self.shade(lifted, mirrored, steps // 2, bounces - 1)
-        amount = torch.where(finish == 1, 0.06 + 0.5 * grazing, 0.0)
-        amount = torch.where(finish == 3, 0.08 + 0.8 * grazing, amount)
-        amount = torch.where(finish == -1, self.ground_mirror * (0.6 + grazing), amount)
-        light = light + amount * (seen - light)
-        metal = (0.15 + 0.85 * paint) * seen + 0.25 * light
-        light = torch.where(finish == 2, metal, light)
-        # Glass: a thick tinted lens that bends the view and shows ground and sky behind it.
-        bent = torch.nn.functional.normalize(direction - 0.35 * normal, dim=-1)
-        down = bent[..., 1:2].clamp(max=-1e-4)
-        behind = torch.where(bent[..., 1:2] < 0, -points[..., 1:2] / down, FAR).clamp(max=FAR)
-        through = torch.where(behind < FAR, self.ground_colour(points + behind * bent) * 0.8, self.background(bent))
-        glass = (0.35 + 0.65 * paint) * through + 0.15 * light + amount * seen
-        return torch.where(finish == 3, glass, light)
+        ax, az = x.abs(), z.abs()
+        flat2 = x * x + z * z
+        flat = flat2.sqrt()
+        sphere = torch.sqrt(flat2 + (y - 1) ** 2) - 1
+        bx, by, bz = ax - 0.79, (y - 0.85).abs() - 0.79, az - 0.79
+        cube = torch.sqrt(bx.clamp(min=0) ** 2 + by.clamp(min=0) ** 2 + bz.clamp(min=0) ** 2)
+        cube = cube + torch.maximum(torch.maximum(bx, by), bz).clamp(max=0) - 0.06
+        cx, cy = flat - 0.75, (y - 0.9).abs() - 0.85
+        cylinder = torch.sqrt(cx.clamp(min=0) ** 2 + cy.clamp(min=0) ** 2) + torch.maximum(cx, cy).clamp(max=0) - 0.05
+        cone = torch.maximum((2 * flat + y - 2) / math.sqrt(5), -y)
+        torus = torch.sqrt((flat - 0.72) ** 2 + (y - 0.32) ** 2) - 0.32
+        slope = 1.65 / 0.92
+        pyramid = torch.maximum((slope * torch.maximum(ax, az) + y - 1.65) / math.hypot(slope, 1), -y)
+        distance = torch.where(kind == 0, sphere, torch.where(kind == 1, cube, cylinder))
+        distance = torch.where(kind == 3, cone, torch.where(kind == 4, torus, distance))
+        distances.append(torch.where(kind == 5, pyramid, distance) * size)
+    return distances
 
 
-def _rounded(excess, radius):
-    outside = excess.clamp(min=0).norm(dim=0)
-    return outside + excess.amax(0).clamp(max=0) - radius
+def _distance(objects, points):
+    return functools.reduce(torch.minimum, _object_distances(objects, points))
+
+
+def _advance(objects, origin, direction, along):
+    return (along + _distance(objects, origin + along * direction)).clamp(max=FAR)
+
+
+def _darken(objects, points, sun, light, along):
+    gap = _distance(objects, points + along * sun)
+    return torch.minimum(light, 8 * gap / along), along + gap.clamp(0.05, 0.6)
+
+
+def _surface(world, origin, direction, along):
+    """What each ray meets: distance, whether it is an object, the point, its normal, and light from the open sky."""
+    objects = world.objects
+    near = _distance(objects, origin + along * direction) < 0.01 * (1 + 0.1 * along)
+    to_object = torch.where(near & (along < FAR), along, FAR)
+    down = direction[1]
+    to_ground = torch.where(down < -1e-4, -origin[1] / down.clamp(max=-1e-4), FAR).clamp(max=FAR)
+    on_object = to_object < to_ground
+    along = torch.minimum(to_object, to_ground)
+    points = origin + along * direction
+    step = 2e-3
+    total = 0
+    for sx, sy, sz in ((1, -1, -1), (-1, -1, 1), (-1, 1, -1), (1, 1, 1)):
+        value = _distance(objects, torch.stack([points[0] + step * sx, points[1] + step * sy, points[2] + step * sz]))
+        total = total + torch.stack([sx * value, sy * value, sz * value])
+    x, z = points[0] + world.seed[0], points[2] + world.seed[1]
+    tilt = world.ripple * (_noise(x * 2.5, z * 5) - 0.5), world.ripple * (_noise(x * 2.5 + 9, z * 5) - 0.5)
+    flat = _unit(torch.stack([tilt[0], torch.ones_like(x), tilt[1]]))
+    normal = torch.where(on_object, _unit(total), flat)
+    lifted = points + 0.02 * normal
+    gap = _distance(objects, lifted + 0.25 * normal)
+    open_sky = (gap / 0.27).clamp(0.25, 1) * (0.65 + 0.35 * normal[1])
+    return along, on_object, points, normal, lifted, open_sky
+
+
+def _background(world, direction):
+    height = direction[1].clamp(0, 1)
+    colour = world.horizon + (world.overhead - world.horizon) * (1 - (1 - height) ** 3)
+    _, clouds, stars = world.air
+    flat = 1 / (height + 0.12)
+    x, z = direction[0] * flat * 2 + world.seed[0], direction[2] * flat * 2 + world.seed[1]
+    cover = 0.6 * _noise(x, z) + 0.3 * _noise(2 * x, 2 * z) + 0.1 * _noise(5 * x, 5 * z)
+    cover = clouds * ((cover - 0.45) * 3).clamp(0, 1) * (height * 5).clamp(0, 1)
+    colour = colour + cover * (0.75 * world.sunlight + 0.15 - colour)
+    u, v = direction[0] * 70, direction[1] * 70
+    star = _hash(u.floor() + world.seed[0].floor(), v.floor())
+    around = ((u - u.floor() - 0.5) ** 2 + (v - v.floor() - 0.5) ** 2).clamp(max=0.25)
+    colour = colour + stars * torch.where(star > 0.97, (1 - 4 * around) ** 2, 0.0) * (height * 6).clamp(0, 1)
+    glow = _dot(direction, world.sun).clamp(0, 1)
+    return colour + world.sunlight * (0.25 * glow**24 + 1.5 * glow**900)
+
+
+def _ground_colour(world, points):
+    x, z = points[0] + world.seed[0], points[2] + world.seed[1]
+    colour = _wood(x, z)
+    for index, pattern in enumerate((_checkerboard, _grass, _sand, _water, _marble)):
+        colour = torch.where(world.ground == index + 1, pattern(x, z), colour)
+    return colour
+
+
+def _shade(world, direction, surface, shadow, seen):
+    """Light arriving along each ray; `seen` is what a mirror there would show, or None to leave mirrors out."""
+    along, on_object, points, normal, lifted, open_sky = surface
+    distances = _object_distances(world.objects, points)
+    nearest = functools.reduce(torch.minimum, distances)
+    paint, finish = world.paint[0] + torch.zeros_like(points), world.finish[0] + torch.zeros_like(along)
+    for index in (1, 2):
+        here = distances[index] == nearest
+        paint = torch.where(here, world.paint[index], paint)
+        finish = torch.where(here, world.finish[index], finish)
+    finish = torch.where(on_object, finish, -1.0)
+    albedo = torch.where(on_object, paint, _ground_colour(world, points))
+    shadow = shadow.clamp(0, 1)
+    sun_seen = shadow * shadow * (3 - 2 * shadow) * _dot(normal, world.sun).clamp(min=0)
+    light = albedo * (world.sunlight * sun_seen + world.ambient * open_sky)
+    if seen is not None:
+        light = _mirror(world, light, paint, finish, direction, points, normal, seen)
+    half = _unit(world.sun - direction)
+    gleam = torch.where(finish > 0, _dot(normal, half).clamp(min=0) ** 90, 0.0) * (sun_seen > 0)
+    light = light + 0.9 * gleam * world.sunlight
+    clear = torch.exp(-world.air[0] * (along - FOREGROUND).clamp(min=0))
+    light = world.horizon + (light - world.horizon) * clear
+    return torch.where(along < FAR, light, _background(world, direction))
+
+
+def _mirrored(direction, normal):
+    return _unit(direction - 2 * _dot(direction, normal).clamp(max=0) * normal)
+
+
+def _mirror(world, light, paint, finish, direction, points, normal, seen):
+    facing = -_dot(direction, normal).clamp(max=0)
+    grazing = (1 - facing.clamp(0, 1)) ** 5
+    amount = torch.where(finish == 1, 0.06 + 0.5 * grazing, 0.0)
+    amount = torch.where(finish == 3, 0.08 + 0.7 * grazing, amount)
+    amount = torch.where(finish == -1, world.mirror * (0.6 + grazing), amount)
+    light = light + amount * (seen - light)
+    metal = (0.04 + 0.96 * paint) * (0.6 * seen + 0.15) + 0.45 * light
+    light = torch.where(finish == 2, metal, light)
+    # Glass: a thick tinted lens that bends the view and shows ground and sky behind it.
+    bent = _unit(direction - 0.35 * normal)
+    behind = torch.where(bent[1] < 0, -points[1] / bent[1].clamp(max=-1e-4), FAR).clamp(max=FAR)
+    below = _ground_colour(world, points + behind * bent) * (world.sunlight * 0.5 + world.ambient * 0.8)
+    through = torch.where(behind < FAR, below, world.horizon)
+    glass = (0.05 + 0.95 * paint) * (0.6 * through + 0.28 * (world.sunlight + world.ambient)) + 0.15 * light
+    return torch.where(finish == 3, glass + amount * seen, light)
 
 
 def _mix(low, high, amount):
-    low, high = amount.new_tensor(low), amount.new_tensor(high)
-    return low + (high - low) * amount[..., None]
+    return torch.stack([a + (b - a) * amount for a, b in zip(low, high)])
 
 
 def _hash(x, z):
@@ -199,51 +248,77 @@ def _wood(x, z):
     grain = _noise(x * 0.7 + 17 * plank, z * 14)
     tone = 0.55 * grain + 0.45 * _hash(plank, plank * 3)
     seam = ((z / 0.8 - plank - 0.5).abs() > 0.48).float()
-    return _mix((0.26, 0.12, 0.05), (0.62, 0.36, 0.17), tone * (1 - 0.7 * seam))
+    return _mix((0.24, 0.11, 0.045), (0.58, 0.33, 0.16), tone * (1 - 0.7 * seam))
 
 
 def _checkerboard(x, z):
-    return _mix((0.05, 0.05, 0.05), (0.80, 0.80, 0.80), (x.floor() + z.floor()) % 2)
+    return _mix((0.05, 0.05, 0.05), (0.75, 0.75, 0.75), (x.floor() + z.floor()) % 2)
 
 
 def _grass(x, z):
-    return _mix((0.05, 0.17, 0.02), (0.26, 0.48, 0.10), 0.6 * _noise(x * 9, z * 5) + 0.4 * _noise(x * 1.5, z * 1.5))
+    return _mix((0.04, 0.14, 0.015), (0.20, 0.40, 0.07), 0.6 * _noise(x * 9, z * 5) + 0.4 * _noise(x * 1.5, z * 1.5))
 
 
 def _sand(x, z):
     ripple = 0.5 + 0.5 * torch.sin(5 * z + 3 * _noise(x, z))
-    return _mix((0.62, 0.47, 0.28), (0.86, 0.72, 0.48), 0.6 * ripple + 0.4 * _noise(x * 12, z * 12))
+    return _mix((0.58, 0.44, 0.26), (0.80, 0.66, 0.44), 0.6 * ripple + 0.4 * _noise(x * 12, z * 12))
 
 
 def _water(x, z):
     wave = 0.5 * _noise(x * 1.5, z * 4) + 0.5 * _noise(x * 3 + 7, z * 8)
-    return _mix((0.01, 0.10, 0.20), (0.06, 0.30, 0.42), wave)
+    return _mix((0.01, 0.10, 0.18), (0.05, 0.26, 0.38), wave)
 
 
 def _marble(x, z):
     vein = torch.sin(1.7 * (x + z) + 5 * _noise(x * 0.9, z * 0.9) + 2 * _noise(x * 3, z * 3)).abs()
-    return _mix((0.42, 0.43, 0.46), (0.86, 0.85, 0.83), vein.clamp(0, 1) ** 0.5)
+    return _mix((0.40, 0.41, 0.44), (0.80, 0.79, 0.77), vein.clamp(0, 1) ** 0.5)
+
+
+@functools.cache
+def _compiled(function):
+    return torch.compile(function, dynamic=False)
+
+
+def _trace(world, origin, direction, steps, run):
+    """Light along rays from the camera, [3, n, rays]; `run` makes each of the functions above as fast as it can be."""
+
+    def meet(origin, direction, steps, shadow_steps):
+        along = torch.full_like(direction[0], 0.02)
+        for _ in range(steps):
+            along = run(_advance)(world.objects, origin, direction, along)
+        surface = run(_surface)(world, origin, direction, along)
+        light, along = torch.ones_like(along), torch.full_like(along, 0.06)
+        for _ in range(shadow_steps):
+            light, along = run(_darken)(world.objects, surface[4], world.sun, light, along)
+        return surface, light
+
+    surface, shadow = meet(origin, direction, steps, 20)
+    mirrored = run(_mirrored)(direction, surface[3])
+    seen = run(_shade)(world, mirrored, *meet(surface[4], mirrored, steps // 2, 10), None)
+    return run(_shade)(world, direction, surface, shadow, seen)
+
+
+def _develop(light, shape, samples):
+    """Tone, gamma and the mean of each pixel's samples."""
+    light = light.clamp(min=0)
+    picture = (1.1 * light / (1 + 0.25 * light)).clamp(0, 1) ** (1 / 2.2)
+    n, height, width = shape
+    picture = picture.view(3, n, height, samples, width, samples).mean((3, 5))
+    return picture.transpose(0, 1) * 2 - 1
 
 
 @torch.no_grad()
-def render(scenes, width, height, samples=2, steps=40):
-    """Pictures [n, 3, height, width] in [-1, 1], each pixel the mean of samples x samples rays."""
+def render(scenes, width, height, samples=2, steps=40, compiled=False):
+    """Pictures [n, 3, height, width] in [-1, 1], each pixel the mean of samples x samples rays.
+
+    `compiled` takes a minute at the first call for each shape and is then ten times as fast.
+    """
     device = scenes.x.device
     columns = (torch.arange(width * samples, device=device) + 0.5) / (width * samples) * 2 - 1
     rows = 1 - (torch.arange(height * samples, device=device) + 0.5) / (height * samples) * 2
-    reach = 0.29 * torch.tensor([width, height], device=device) / min(width, height)
-    across = (columns * reach[0]).repeat(len(rows))
-    upward = (rows * reach[1]).repeat_interleave(len(columns))
-
-    turn, lift = scenes.camera[:, :1], scenes.camera[:, 1:]
-    eye = torch.cat([8.5 * torch.sin(turn), lift, -8.5 * torch.cos(turn)], dim=1)
-    ahead = torch.nn.functional.normalize(eye.new_tensor([0.0, 0.8, 0.3]) - eye, dim=1)
-    right = torch.stack([ahead[:, 2], torch.zeros_like(ahead[:, 1]), -ahead[:, 0]], dim=1)
-    right = torch.nn.functional.normalize(right, dim=1)
-    top = torch.linalg.cross(ahead, right)
-    direction = ahead[:, None] + across[None, :, None] * right[:, None] + upward[None, :, None] * top[:, None]
-    direction = torch.nn.functional.normalize(direction, dim=-1)
-    light = Tracer(scenes).shade(eye[:, None].expand_as(direction), direction, steps, bounces=1)
-    picture = (light.clamp(min=0) / (1 + 0.18 * light.clamp(min=0))).clamp(0, 1) ** (1 / 2.2)
-    picture = picture.view(len(scenes), height * samples, width * samples, 3).permute(0, 3, 1, 2)
-    return torch.nn.functional.avg_pool2d(picture, samples) * 2 - 1
+    across = (REACH * width / min(width, height) * columns).repeat(len(rows))
+    upward = (REACH * height / min(width, height) * rows).repeat_interleave(len(columns))
+    eye, ahead, right, top = (v.T[..., None] for v in camera_frame(scenes))
+    direction = _unit(ahead + across * right + upward * top)
+    light = _trace(make_world(scenes), eye, direction, steps, _compiled if compiled else lambda function: function)
+    return _develop(light, (len(scenes), height, width), samples)
