@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "platform/process_memory.h"
+#include "platform/system_memory.h"
 
 namespace steadyflux {
 namespace {
@@ -19,7 +20,7 @@ void Monitor::begin_phase(std::string_view name) {
   phase.name = name;
   begin_seconds_ = now_seconds();
   begin_major_faults_ = process_memory().major_faults;
-  const SystemPressure pressure = system_pressure();
+  const SystemPressure pressure = SystemFigures().pressure();
   begin_swap_in_ = pressure.swapped_in_bytes;
   begin_swap_out_ = pressure.swapped_out_bytes;
 }
@@ -35,7 +36,7 @@ void Monitor::end_phase() {
   PhaseUse& phase = phases_.back();
   phase.seconds = now_seconds() - begin_seconds_;
   phase.major_faults = process_memory().major_faults - begin_major_faults_;
-  const SystemPressure pressure = system_pressure();
+  const SystemPressure pressure = SystemFigures().pressure();
   phase.swap_in_bytes = pressure.swapped_in_bytes - begin_swap_in_;
   phase.swap_out_bytes = pressure.swapped_out_bytes - begin_swap_out_;
 }

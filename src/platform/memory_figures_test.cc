@@ -12,6 +12,7 @@
 #include "platform/page_region.h"
 #include "platform/process.h"
 #include "platform/process_memory.h"
+#include "platform/system_memory.h"
 
 namespace steadyflux {
 namespace {
@@ -41,14 +42,22 @@ TEST(PageRegion, LockIsCountedWhereAllowed) {
   EXPECT_EQ(process_memory().locked_bytes, expected);
 }
 
+TEST(PageRegion, LocksUpToTheLimitAndNoFurther) {
+  PageRegion region(page_bytes());
+  const auto limit = lock_limit_bytes();
+  EXPECT_EQ(region.lock(), !limit || *limit >= process_memory().locked_bytes + page_bytes());
+}
+
 TEST(ProcessMemory, PollingDoesNotGrowTheHeap) {
-  process_memory();
-  system_pressure();
-  const auto before = mallinfo2().uordblks;
-  for (int i = 0; i < 100; ++i) {
+  const SystemFigures system;
+  const auto look = [&] {
     process_memory();
-    system_pressure();
-  }
+    system.memory();
+    system.pressure();
+  };
+  look();
+  const auto before = mallinfo2().uordblks;
+  for (int i = 0; i < 100; ++i) look();
   EXPECT_EQ(mallinfo2().uordblks, before);
 }
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <span>
 
 namespace steadyflux {
@@ -35,5 +37,8 @@ class PageRegion {
 };
 
 std::size_t page_bytes();
+
+// How many bytes this process may lock in all; nothing when there is no limit.
+std::optional<std::uint64_t> lock_limit_bytes();
 
 }  // namespace steadyflux

@@ -1,8 +1,12 @@
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <charconv>
 #include <limits>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -10,6 +14,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "platform/page_region.h"
+#include "platform/proc_text_linux.h"
 
 namespace steadyflux {
 namespace {
@@ -26,6 +31,20 @@ int populate(std::byte* data, std::size_t size) {
   if (errno != EINVAL) return errno;
   for (std::size_t at = 0; at < size; at += page_bytes()) const_cast<volatile std::byte*>(data)[at] = std::byte{0};
   return 0;
+}
+
+// Whether the process has the capability that lifts the limit (CAP_IPC_LOCK, bit 14 of the effective set).
+bool may_lock_everything() {
+  constexpr int kHexadecimal = 16;
+  constexpr int kIpcLockBit = 14;
+  constexpr std::string_view kKey = "\nCapEff:\t";
+  std::array<char, 8192> buffer;
+  const std::string_view status = read_proc_text("/proc/self/status", buffer).value_or("");
+  const std::size_t at = status.find(kKey);
+  if (at == std::string_view::npos) return false;
+  std::uint64_t capabilities = 0;
+  std::from_chars(status.data() + at + kKey.size(), status.data() + status.size(), capabilities, kHexadecimal);
+  return (capabilities >> kIpcLockBit & 1) != 0;
 }
 
 }  // namespace
@@ -63,6 +82,14 @@ PageRegion& PageRegion::operator=(PageRegion&& other) noexcept {
   std::swap(data_, old.data_);
   std::swap(size_, old.size_);
   return *this;
+}
+
+std::optional<std::uint64_t> lock_limit_bytes() {
+  if (may_lock_everything()) return std::nullopt;
+  rlimit limit = {};
+  if (::getrlimit(RLIMIT_MEMLOCK, &limit) != 0) return 0;
+  if (limit.rlim_cur == RLIM_INFINITY) return std::nullopt;
+  return limit.rlim_cur;
 }
 
 bool PageRegion::lock() { return data_ == nullptr || ::mlock(data_, size_) == 0; }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
 namespace steadyflux {
 
@@ -26,15 +25,5 @@ ProcessMemory process_memory();
 
 // Restarts peak_resident_bytes from the present value. False when the kernel does not allow it.
 bool reset_peak_resident();
-
-// Counters of the whole machine since it started.
-struct SystemPressure {
-  std::uint64_t swapped_in_bytes = 0;
-  std::uint64_t swapped_out_bytes = 0;
-  std::optional<std::uint64_t> memory_stall_us;  // time in which some task waited for memory; where the kernel tells
-};
-
-// Allocates nothing.
-SystemPressure system_pressure();
 
 }  // namespace steadyflux

@@ -5,7 +5,6 @@
 #include <array>
 
 #include "base/error.h"
-#include "platform/page_region.h"
 #include "platform/proc_text_linux.h"
 #include "platform/process_memory.h"
 
@@ -50,19 +49,6 @@ bool reset_peak_resident() {
   const bool done = ::write(descriptor, "5", 1) == 1;
   ::close(descriptor);
   return done;
-}
-
-SystemPressure system_pressure() {
-  std::array<char, kBufferBytes * 2> buffer;
-  SystemPressure pressure;
-  if (const auto counters = read_proc_text("/proc/vmstat", buffer)) {
-    pressure.swapped_in_bytes = number_after(*counters, "pswpin ").value_or(0) * page_bytes();
-    pressure.swapped_out_bytes = number_after(*counters, "pswpout ").value_or(0) * page_bytes();
-  }
-  if (const auto stalls = read_proc_text("/proc/pressure/memory", buffer)) {
-    pressure.memory_stall_us = number_after(*stalls, "total=");
-  }
-  return pressure;
 }
 
 }  // namespace steadyflux
