@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "backend/cpu/cpu_backend.h"
+#include "backend/simulated/simulated_device.h"
 
 namespace steadyflux::conformance {
 
@@ -16,6 +17,7 @@ std::vector<Contender> make_contenders() {
   add("cpu, 7 threads", "cpu", make_cpu_backend({.num_threads = 7}));
   add("cpu, f32 products, 1 thread", "cpu, f32 products", make_cpu_backend({.num_threads = 1, .bf16 = CpuBf16::kOff}));
   add("cpu, f32 products, 3 threads", "cpu, f32 products", make_cpu_backend({.num_threads = 3, .bf16 = CpuBf16::kOff}));
+  add("simulated device", "cpu", make_simulated_device([] { return make_cpu_backend({.num_threads = 2}); }));
   return contenders;
 }
 

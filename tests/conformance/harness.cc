@@ -79,7 +79,7 @@ Outcome run_case(Backend& backend, const Case& each) {
   const Block scratch(backend, scratch_bytes + 2 * Arena::kAlignment);
   scratch.set(std::vector<std::byte>(scratch_bytes + 2 * Arena::kAlignment, kPoison));
   backend.run(problem.op, {scratch.data() + Arena::kAlignment, scratch_bytes});
-  backend.wait(backend.record());
+  backend.wait(backend.record(Stream::kCompute));
 
   Outcome outcome = {block.get(), {}};
   if (with_outputs_of(each, problem.image, outcome.image) != outcome.image) {

@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "backend/arena.h"
+#include "backend/host_backend.h"
 #include "backend/reference/reference_backend.h"
 #include "base/bf16.h"
 
@@ -14,7 +15,7 @@ namespace steadyflux::conformance {
 namespace {
 
 // The reference backend, and something done after each run.
-class Tampering final : public Backend {
+class Tampering final : public HostBackend {
  public:
   using Tamper = std::function<void(const ops::Op&, std::span<std::byte> scratch)>;
   explicit Tampering(Tamper tamper) : tamper_(std::move(tamper)) {}
@@ -26,10 +27,6 @@ class Tampering final : public Backend {
     tamper_(op, scratch);
   }
   std::unique_ptr<Region> reserve(std::size_t bytes) override { return reference_->reserve(bytes); }
-  void upload(std::span<const std::byte> host, const Tensor& tensor) override { reference_->upload(host, tensor); }
-  void download(const Tensor& tensor, std::span<std::byte> host) override { reference_->download(tensor, host); }
-  Event record() override { return reference_->record(); }
-  void wait(Event event) override { reference_->wait(event); }
 
  private:
   Tamper tamper_;

@@ -1,6 +1,5 @@
 #include "backend/cpu/cpu_backend.h"
 
-#include <cstring>
 #include <variant>
 
 #include "backend/cpu/attention.h"
@@ -9,7 +8,7 @@
 #include "backend/cpu/linear.h"
 #include "backend/cpu/pixel_ops.h"
 #include "backend/cpu/row_ops.h"
-#include "base/error.h"
+#include "backend/host_backend.h"
 #include "platform/page_region.h"
 
 namespace steadyflux {
@@ -27,7 +26,7 @@ class CpuRegion : public Region {
   PageRegion pages_;
 };
 
-class CpuBackend : public Backend {
+class CpuBackend final : public HostBackend {
  public:
   explicit CpuBackend(const CpuOptions& options)
       : context_(options.num_threads > 0 ? options.num_threads : available_threads(),
@@ -45,22 +44,6 @@ class CpuBackend : public Backend {
   }
 
   std::unique_ptr<Region> reserve(std::size_t bytes) override { return std::make_unique<CpuRegion>(bytes); }
-
-  void upload(std::span<const std::byte> host, const Tensor& tensor) override {
-    ensure(tensor.is_contiguous() && host.size() == tensor.num_bytes(), "upload of ", host.size(), " bytes to ",
-           tensor.shape.to_string());
-    if (!host.empty()) std::memcpy(tensor.data, host.data(), host.size());
-  }
-
-  void download(const Tensor& tensor, std::span<std::byte> host) override {
-    ensure(tensor.is_contiguous() && host.size() == tensor.num_bytes(), "download of ", tensor.shape.to_string(),
-           " to ", host.size(), " bytes");
-    if (!host.empty()) std::memcpy(host.data(), tensor.data, host.size());
-  }
-
-  // Work is done when run() returns.
-  Event record() override { return 0; }
-  void wait(Event) override {}
 
  private:
   cpu::Context context_;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/error.h"
+#include "backend/host_backend.h"
 
 namespace steadyflux {
 namespace {
@@ -67,14 +67,10 @@ std::unique_ptr<Region> MeasureBackend::reserve(std::size_t bytes) {
   return std::make_unique<MadeUpRegion>(addresses_.allocate(std::max<std::size_t>(bytes, 1)), bytes);
 }
 
-void MeasureBackend::upload(std::span<const std::byte> host, const Tensor& tensor) {
-  ensure(tensor.is_contiguous() && tensor.num_bytes() == host.size(), "a copy of ", host.size(),
-         " bytes to a tensor of ", tensor.num_bytes());
-}
+void MeasureBackend::upload(std::span<const std::byte> host, const Tensor& tensor) { check_copy(tensor, host.size()); }
 
 void MeasureBackend::download(const Tensor& tensor, std::span<std::byte> host) {
-  ensure(tensor.is_contiguous() && tensor.num_bytes() == host.size(), "a copy of ", host.size(),
-         " bytes from a tensor of ", tensor.num_bytes());
+  check_copy(tensor, host.size());
   std::fill(host.begin(), host.end(), std::byte{0});
 }
 

@@ -47,14 +47,19 @@ class MeasureBackend final : public Backend {
   Trace take_trace();
 
   std::string_view name() const override { return "measure"; }
+  bool is_discrete() const override { return target_.is_discrete(); }
+  DeviceMemory device_memory() const override { return target_.device_memory(); }
   std::size_t scratch_bytes(const ops::Op& op) override { return target_.scratch_bytes(op); }
   void run(const ops::Op& op, std::span<std::byte> scratch) override;
   // A region of made-up addresses, apart from those of any other, with no memory behind it.
   std::unique_ptr<Region> reserve(std::size_t bytes) override;
+  std::unique_ptr<Region> reserve_host(std::size_t bytes) override { return reserve(bytes); }
   void upload(std::span<const std::byte> host, const Tensor& tensor) override;
   void download(const Tensor& tensor, std::span<std::byte> host) override;
-  Event record() override { return 0; }
+  Event copy_async(std::span<const std::byte>, std::byte*) override { return {}; }
+  Event record(Stream) override { return {}; }
   void wait(Event) override {}
+  void wait_on(Stream, Event) override {}
 
  private:
   Backend& target_;

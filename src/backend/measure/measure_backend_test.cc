@@ -5,13 +5,14 @@
 #include <array>
 
 #include "backend/executor.h"
+#include "backend/host_backend.h"
 #include "base/error.h"
 
 namespace steadyflux {
 namespace {
 
 // A backend that must only be asked for scratch.
-class ScratchOnly final : public Backend {
+class ScratchOnly final : public HostBackend {
  public:
   std::string_view name() const override { return "scratch only"; }
   std::size_t scratch_bytes(const ops::Op& op) override {
@@ -21,8 +22,6 @@ class ScratchOnly final : public Backend {
   std::unique_ptr<Region> reserve(std::size_t) override { return nullptr; }
   void upload(std::span<const std::byte>, const Tensor&) override { ADD_FAILURE(); }
   void download(const Tensor&, std::span<std::byte>) override { ADD_FAILURE(); }
-  Event record() override { return 0; }
-  void wait(Event) override {}
 };
 
 // Two layers in a scope of their own, and a sum.

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "backend/arena.h"
+#include "backend/host_backend.h"
 #include "backend/reference/kernels.h"
 #include "base/error.h"
 
@@ -30,7 +31,7 @@ class HostRegion final : public Region {
   std::size_t bytes_;
 };
 
-class ReferenceBackend final : public Backend {
+class ReferenceBackend final : public HostBackend {
  public:
   std::string_view name() const override { return "reference"; }
 
@@ -55,27 +56,6 @@ class ReferenceBackend final : public Backend {
     return std::make_unique<HostRegion>(bytes);
   } catch (const std::bad_alloc&) {
     fail(ErrorCode::kIo, "no memory for a region of ", bytes, " bytes");
-  }
-
-  void upload(std::span<const std::byte> host, const Tensor& tensor) override {
-    check_copy(tensor, host.size());
-    std::memcpy(tensor.data, host.data(), host.size());
-  }
-
-  void download(const Tensor& tensor, std::span<std::byte> host) override {
-    check_copy(tensor, host.size());
-    std::memcpy(host.data(), tensor.data, host.size());
-  }
-
-  // Work is done when run() returns.
-  Event record() override { return 0; }
-  void wait(Event) override {}
-
- private:
-  static void check_copy(const Tensor& tensor, std::size_t host_bytes) {
-    ensure(tensor.is_contiguous(), "a copy takes a contiguous tensor");
-    ensure(tensor.num_bytes() == host_bytes, "a copy between ", host_bytes, " bytes and a tensor of ",
-           tensor.num_bytes());
   }
 };
 
