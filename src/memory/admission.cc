@@ -1,0 +1,42 @@
+#include "memory/admission.h"
+
+#include <algorithm>
+
+namespace steadyflux {
+namespace {
+
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+constexpr std::uint64_t kLeastReserveBytes = 1024 * kMiB;
+
+}  // namespace
+
+std::uint64_t reserve_for_others_bytes(const SystemMemory& system) {
+  const std::uint64_t total = system.usable_total_bytes();
+  return std::min(std::max(kLeastReserveBytes, total / 10), total / 2);
+}
+
+std::uint64_t auto_budget_bytes(const SystemMemory& system) {
+  const std::uint64_t bytes = system.usable_total_bytes() - reserve_for_others_bytes(system);
+  return bytes / kMiB * kMiB;
+}
+
+std::optional<Shortage> find_shortage(const MemoryPlan& plan, const ProcessMemory& process,
+                                      const SystemMemory& system) {
+  Shortage shortage;
+  shortage.planned_bytes = plan.peak_bytes();
+  shortage.available_bytes = system.usable_available_bytes();
+  for (const PhasePlan& phase : plan.phases) {
+    const std::uint64_t held = std::min(process.charged_bytes(), phase.overhead_bytes);
+    shortage.needed_bytes = std::max(shortage.needed_bytes, phase.peak_bytes() - held);
+  }
+  if (shortage.needed_bytes <= shortage.available_bytes) return std::nullopt;
+  return shortage;
+}
+
+bool locks_memory(std::uint64_t budget_bytes, std::optional<std::uint64_t> lock_limit_bytes,
+                  const SystemMemory& system) {
+  if (budget_bytes == 0 || budget_bytes > auto_budget_bytes(system)) return false;
+  return !lock_limit_bytes || *lock_limit_bytes >= budget_bytes;
+}
+
+}  // namespace steadyflux
