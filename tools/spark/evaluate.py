@@ -1,162 +1,154 @@
-"""Measures how often the pipeline draws what was asked: shape, colour and ground, from the pixels alone."""
+"""Draws the 200 fixed prompts and says, by category, how often everything in the picture is what was asked for.
+
+Pictures come from the steadyflux command, from diffusers, or from a folder; judge.py looks at them.
+"""
 
 import argparse
 import json
+import subprocess
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import FluxPipeline
 from PIL import Image
 
-import shapes
+import judge
+from sheet import contact_sheet
 
-FORMS = [
-    "a {colour} {shape} on a {ground} ground",
-    "{colour} {shape}, {ground} background",
-    "a {colour} {shape} on {ground}",
-    "a {ground} background with a {colour} {shape}",
-]
-# The least overlap with a drawing of the shape that still counts as it: 0.12 below the worst of 160 drawings that
-# had been through the autoencoder and back. Thin shapes lose more to a blurred edge.
-LEAST_OVERLAP = {"star": 0.68, "triangle": 0.70, "cross": 0.76}
-LEAST_OVERLAP_OTHERS = 0.79
+ROOT = Path(__file__).resolve().parents[2]
+PROMPTS = Path(__file__).parent / "prompts.json"
+COMMAND = ROOT / "build/release/apps/cli/steadyflux"
+NUMBERS = ["", "one object", "two objects", "three objects"]
 
 
-def fixed_prompts():
-    """Every shape in every colour, once on a named ground and once in two words: (category, prompt, expected)."""
-    prompts = []
-    for s, shape in enumerate(shapes.SHAPES):
-        for c, colour in enumerate(shapes.COLOUR_NAMES):
-            ground = shapes.COLOUR_NAMES[(c + 1 + (3 * s + c) % 9) % 10]
-            text = FORMS[(s + c) % 4].format(shape=shape, colour=colour, ground=ground)
-            text = text.replace("a orange", "an orange")
-            kind = "unseen pair" if (shape, colour) in shapes.HELD_OUT else "seen pair"
-            prompts.append((kind + ", ground named", text, (shape, colour, ground)))
-            prompts.append((kind + ", short", f"{colour} {shape}", (shape, colour, None)))
-    return prompts
+def draw_with_command(entries, folder, args):
+    """000.png, 001.png, … as the product makes them, one run of the command each."""
+    extra = [f"--{name}={value}" for name in ("steps", "dtype") if (value := getattr(args, name))]
+    for index, entry in enumerate(entries):
+        out = ["--seed", str(entry["seed"]), "--out", str(folder / f"{index:03}.png")]
+        prompt = ["--model", str(args.model), "--prompt", entry["text"]]
+        command = [args.command, "generate", "--quiet", *prompt, *out, *extra]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def nearest_colour(rgb):
-    return min(shapes.COLOURS, key=lambda name: float(((rgb - torch.tensor(shapes.COLOURS[name])) ** 2).sum()))
-
-
-def templates():
-    """Every shape, upright and turned, in a picture of its own: the scenes and their masks, cut to their outlines."""
-    turns = torch.linspace(-0.2, 0.2, 9)
-    grid = torch.cartesian_prod(torch.arange(len(shapes.SHAPES)).float(), turns)
-    count = len(grid)
-    half, zero = torch.full((count,), 0.5), torch.zeros(count, dtype=torch.long)
-    scenes = shapes.Scenes(
-        shape=grid[:, 0].long(),
-        colour=zero,
-        ground=zero,
-        x=half,
-        y=half,
-        radius=0.9 * half,
-        angle=grid[:, 1],
-        tint=torch.zeros(count, 2, 3),
-    )
-    names = [shapes.SHAPES[s] for s in scenes.shape.tolist()]
-    return names, torch.stack([cut_out(mask) for mask in shapes.coverage(scenes, 128) > 0.5])
-
-
-def cut_out(mask, side=48):
-    """The part of the mask inside its bounding box, stretched to a square."""
-    rows, columns = mask.any(1).nonzero().flatten(), mask.any(0).nonzero().flatten()
-    box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return torch.nn.functional.interpolate(box[None, None].float(), size=(side, side), mode="bilinear")[0, 0] > 0.5
-
-
-def recognise(picture, known):
-    """(shape, colour, ground, overlap) of a picture [3, h, w] in [0, 1]; shape is None when nothing fits."""
-    frame = torch.cat([picture[:, 0], picture[:, -1], picture[:, :, 0], picture[:, :, -1]], dim=1)
-    ground = frame.median(dim=1).values
-    distance = (picture - ground[:, None, None]).norm(dim=0)
-    mask = distance > max(0.5 * torch.quantile(distance.flatten(), 0.98).item(), 0.08)
-    rows, columns = mask.any(1).nonzero().flatten(), mask.any(0).nonzero().flatten()
-    if mask.sum() < 60 or len(rows) < 12 or len(columns) < 12:
-        return None, None, nearest_colour(ground), 0.0
-    colour = picture[:, distance >= distance[mask].median()].median(dim=1).values
-    names, masks = known
-    stretch = len(rows) / len(columns)
-    found = cut_out(mask)
-    overlap = (masks & found).sum((1, 2)) / (masks | found).sum((1, 2))
-    best = int(overlap.argmax())
-    name, score = names[best], overlap[best].item()
-    # Stretching made a diamond of a tipped square and the reverse; the outline's proportions tell.
-    if score < LEAST_OVERLAP.get(name, LEAST_OVERLAP_OTHERS) or (name == "diamond") != (stretch > 1.3):
-        name = None
-    return name, nearest_colour(colour), nearest_colour(ground), score
-
-
-def as_tensor(image):
-    return torch.from_numpy(np.asarray(image, dtype=np.float32) / 255).permute(2, 0, 1)
-
-
-def judge(picture, expected, known):
-    found = recognise(picture, known)
-    return all(want is None or want == have for want, have in zip(expected, found)), found
-
-
-def check_judge(known, count=400):
-    """The judge against drawings whose content is known."""
-    scenes = shapes.sample_scenes(count, torch.Generator().manual_seed(99), held_out=[])
-    pictures = (shapes.draw(scenes, 128) + 1) / 2
-    names = zip(scenes.shape.tolist(), scenes.colour.tolist(), scenes.ground.tolist())
-    expected = [(shapes.SHAPES[s], shapes.COLOUR_NAMES[c], shapes.COLOUR_NAMES[g]) for s, c, g in names]
-    return sum(judge(p, e, known)[0] for p, e in zip(pictures, expected)) / count
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, default=Path("models/spark"))
-    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--steps", type=int, help="default: the model's own")
-    parser.add_argument("--shift", type=float, help="default: the model's own")
-    parser.add_argument("--limit", type=int, help="only every n-th prompt, so that about this many are drawn")
-    parser.add_argument("--sheet", type=Path, help="write all pictures to this PNG")
-    args = parser.parse_args()
+def draw_with_diffusers(entries, folder, args):
+    """The same files by the reference pipeline; the same seeds give the same noise."""
+    from diffusers import FluxPipeline
 
     settings = json.loads((args.model / "steadyflux.json").read_text())
-    pipeline = FluxPipeline.from_pretrained(args.model, dtype=getattr(torch, args.dtype)).to(args.device)
+    dtype = {"f32": torch.float32, "bf16": torch.bfloat16}[args.dtype or "bf16"]
+    pipeline = FluxPipeline.from_pretrained(args.model, dtype=dtype).to(args.device)
     pipeline.set_progress_bar_config(disable=True)
     if args.shift:
         pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config, shift=args.shift)
-    prompts = fixed_prompts()
-    if args.limit:
-        prompts = prompts[:: max(1, len(prompts) // args.limit)]
-    known = templates()
-    print(f"judge on drawings: {check_judge(known):.1%} right")
-
-    images = []
-    for start in range(0, len(prompts), 32):
-        batch = [text for _, text, _ in prompts[start : start + 32]]
-        images += pipeline(
-            batch,
+    for start in range(0, len(entries), args.batch):
+        some = entries[start : start + args.batch]
+        images = pipeline(
+            [entry["text"] for entry in some],
             width=settings["width"],
             height=settings["height"],
             num_inference_steps=args.steps or settings["steps"],
+            guidance_scale=settings["guidance"],
             max_sequence_length=settings["max_sequence_length"],
-            generator=[torch.Generator().manual_seed(start + i) for i in range(len(batch))],
+            generator=[torch.Generator().manual_seed(entry["seed"]) for entry in some],
         ).images
+        for index, image in enumerate(images, start):
+            image.save(folder / f"{index:03}.png")
 
-    tally = {}
-    for (kind, text, expected), image in zip(prompts, images):
-        right, found = judge(as_tensor(image), expected, known)
-        for key in (kind, "all"):
-            tally.setdefault(key, []).append(right)
-        if not right:
-            print(f"  wrong: {text!r} looks like {found}")
-    for key, results in tally.items():
-        print(f"{key:28} {sum(results):4} of {len(results):4}  {np.mean(results):.1%}")
+
+def as_pictures(images, device):
+    """[n, 3, h, w] in [-1, 1]"""
+    pixels = torch.from_numpy(np.stack([np.asarray(image.convert("RGB")) for image in images])).to(device)
+    return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def judged(entries, images, model, device, batch=16):
+    """For every picture what is wrong with it, and how many of its finishes are right, of how many."""
+    verdicts = []
+    for start in range(0, len(images), batch):
+        found = judge.look(model, as_pictures(images[start : start + batch], device))
+        for entry, (objects, ground, sky) in zip(entries[start:], found):
+            verdicts.append((judge.faults(entry, objects, ground, sky), judge.finishes_right(entry, objects)))
+    return verdicts
+
+
+def categories(entry):
+    """The rows of the table that an entry counts in."""
+    yield "all"
+    yield NUMBERS[len(entry["objects"])]
+    for tag in entry["tags"]:
+        yield f"tag: {tag}"
+    for relation in sorted({name for _, name, _ in entry["relations"]}):
+        yield f"relation: {relation}"
+    for what in ("ground", "sky"):
+        yield f"{what}: {entry.get(what, 'left open')}"
+
+
+def tally(entries, verdicts):
+    """{category: (right, of)}, in the order of the table."""
+    right, total = Counter(), Counter()
+    for entry, (wrong, _) in zip(entries, verdicts):
+        for category in categories(entry):
+            total[category] += 1
+            right[category] += not wrong
+    first = ["all", *NUMBERS[1:]]
+    names = [name for name in first if name in total] + sorted(set(total) - set(first))
+    return {name: (right[name], total[name]) for name in names}
+
+
+def report(entries, verdicts):
+    for number, (entry, (wrong, _)) in enumerate(zip(entries, verdicts)):
+        if wrong:
+            print(f"  {number:03} {entry['text']!r}: {', '.join(wrong)}")
+    table = tally(entries, verdicts)
+    print("| category | right | of | share |\n| --- | ---: | ---: | ---: |")
+    for name, (right, total) in table.items():
+        print(f"| {name} | {right} | {total} | {right / total:.1%} |")
+    faults = Counter(name for wrong, _ in verdicts for name in set(wrong))
+    print("pictures with a fault in: " + ", ".join(f"{name} {count}" for name, count in faults.most_common()))
+    right, named = (sum(pair[i] for _, pair in verdicts) for i in (0, 1))
+    print(f"finishes named: {right} of {named} right (not part of the shares above)")
+    return table
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--command", type=Path, default=COMMAND, help="the steadyflux command")
+    source.add_argument("--diffusers", action="store_true", help="draw with diffusers instead")
+    source.add_argument("--judge-only", action="store_true", help="judge what is in --pictures already")
+    parser.add_argument("--pictures", type=Path, default=Path("/tmp/spark-pictures"), help="folder of the pictures")
+    parser.add_argument("--model", type=Path, default=ROOT / "models/spark")
+    parser.add_argument("--weights", type=Path, default=judge.WEIGHTS, help="the judge's")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--dtype", choices=["f32", "bf16"])
+    parser.add_argument("--steps", type=int, help="default: the model's own")
+    parser.add_argument("--shift", type=float, help="with diffusers; default: the model's own")
+    parser.add_argument("--batch", type=int, default=50, help="with diffusers")
+    parser.add_argument("--limit", type=int, help="only the first prompts")
+    parser.add_argument("--sheet", type=Path, help="write the first 32 pictures with their prompts to this file")
+    parser.add_argument(
+        "--least", type=float, nargs=3, default=(0, 0, 0), metavar="SHARE", help="exit 1 below these, by objects"
+    )
+    return parser.parse_args()
+
+
+def main():
+    args = parse_arguments()
+    entries = json.loads(PROMPTS.read_text())[: args.limit]
+    args.pictures.mkdir(parents=True, exist_ok=True)
+    if not args.judge_only:
+        (draw_with_diffusers if args.diffusers else draw_with_command)(entries, args.pictures, args)
+    images = [Image.open(args.pictures / f"{index:03}.png") for index in range(len(entries))]
+    verdicts = judged(entries, images, judge.load(args.weights, args.device), args.device)
+    table = report(entries, verdicts)
     if args.sheet:
-        columns, side = 16, images[0].width
-        sheet = Image.new("RGB", (columns * side, -(-len(images) // columns) * images[0].height))
-        for i, image in enumerate(images):
-            sheet.paste(image, (i % columns * side, i // columns * image.height))
-        sheet.save(args.sheet)
+        first = list(zip(entries, images, verdicts))[:32]
+        shown = [(entry["text"], image, wrong) for entry, image, (wrong, _) in first]
+        contact_sheet(shown).save(args.sheet, quality=90)
+    shares = [right / total for right, total in (table.get(name, (1, 1)) for name in NUMBERS[1:])]
+    raise SystemExit(any(share < least for share, least in zip(shares, args.least)))
 
 
 if __name__ == "__main__":

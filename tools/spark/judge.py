@@ -155,8 +155,8 @@ def faults(asked, objects, ground, sky):
 
 
 def _object_faults(wanted, relations, objects):
-    pairs = [(want[name], getattr(have, name), name) for want, have in zip(wanted, objects) for name in ("kind", "colour")]
-    wrong = [name for asked, seen, name in pairs if asked != seen]
+    pairs = list(zip(wanted, objects))
+    wrong = [name for name in ("kind", "colour") for want, have in pairs if want[name] != getattr(have, name)]
     return wrong + ["relation" for a, name, b in relations if not holds(name, objects[a], objects[b])]
 
 
