@@ -32,7 +32,7 @@ class FileHandle {
   FileHandle(FileHandle&& other) noexcept;
   FileHandle& operator=(FileHandle&& other) noexcept;
 
-  bool is_open() const { return descriptor_ >= 0; }
+  bool is_open() const { return native_ != kNone; }
 
   std::uint64_t size_bytes(const std::filesystem::path& path) const;
 
@@ -53,9 +53,11 @@ class FileHandle {
   void close(const std::filesystem::path& path);
 
  private:
-  explicit FileHandle(int descriptor) : descriptor_(descriptor) {}
+  static constexpr std::intptr_t kNone = -1;
 
-  int descriptor_ = -1;
+  explicit FileHandle(std::intptr_t native) : native_(native) {}
+
+  std::intptr_t native_ = kNone;  // the system's own name for it: a descriptor or a HANDLE
 };
 
 // Renames `from` to `to`, replacing it, and makes the change durable where the file system allows.

@@ -21,6 +21,8 @@ constexpr std::size_t kMaxBytesPerCall = std::size_t{1} << 30;
   fail(code, "cannot ", action, " ", path.string(), ": ", std::generic_category().message(error));
 }
 
+int descriptor_of(std::intptr_t native) { return static_cast<int>(native); }
+
 int open_descriptor(const std::filesystem::path& path, int flags) {
   int descriptor = -1;
   do {
@@ -42,7 +44,7 @@ FileHandle FileHandle::open_to_read(const std::filesystem::path& path) {
   // Without O_NONBLOCK the open of a named pipe would wait for a writer; it changes nothing for a regular file.
   FileHandle handle(open_descriptor(path, O_RDONLY | O_NONBLOCK));
   if (!handle.is_open()) fail_io(errno, "open", path);
-  require_regular_file(handle.descriptor_, path);
+  require_regular_file(descriptor_of(handle.native_), path);
   return handle;
 }
 
@@ -52,7 +54,7 @@ FileHandle FileHandle::open_to_read_direct(const std::filesystem::path& path) {
     if (errno == EINVAL) return handle;
     fail_io(errno, "open", path);
   }
-  require_regular_file(handle.descriptor_, path);
+  require_regular_file(descriptor_of(handle.native_), path);
   return handle;
 }
 
@@ -72,24 +74,24 @@ FileHandle FileHandle::open_to_write(const std::filesystem::path& path) {
 }
 
 FileHandle::~FileHandle() {
-  if (is_open()) ::close(descriptor_);
+  if (is_open()) ::close(descriptor_of(native_));
 }
 
-FileHandle::FileHandle(FileHandle&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+FileHandle::FileHandle(FileHandle&& other) noexcept : native_(std::exchange(other.native_, kNone)) {}
 
 FileHandle& FileHandle::operator=(FileHandle&& other) noexcept {
-  std::swap(descriptor_, other.descriptor_);
+  std::swap(native_, other.native_);
   return *this;
 }
 
 void FileHandle::drop_cached(std::uint64_t offset, std::uint64_t num_bytes) const {
-  static_cast<void>(
-      ::posix_fadvise(descriptor_, static_cast<off_t>(offset), static_cast<off_t>(num_bytes), POSIX_FADV_DONTNEED));
+  static_cast<void>(::posix_fadvise(descriptor_of(native_), static_cast<off_t>(offset), static_cast<off_t>(num_bytes),
+                                    POSIX_FADV_DONTNEED));
 }
 
 std::uint64_t FileHandle::size_bytes(const std::filesystem::path& path) const {
   struct stat status = {};
-  if (::fstat(descriptor_, &status) != 0) fail_io(errno, "examine", path);
+  if (::fstat(descriptor_of(native_), &status) != 0) fail_io(errno, "examine", path);
   return static_cast<std::uint64_t>(status.st_size);
 }
 
@@ -97,7 +99,7 @@ std::size_t FileHandle::read_some(std::uint64_t offset, std::span<std::byte> out
                                   const std::filesystem::path& path) const {
   const std::size_t wanted = std::min(out.size(), kMaxBytesPerCall);
   for (;;) {
-    const ssize_t got = ::pread(descriptor_, out.data(), wanted, static_cast<off_t>(offset));
+    const ssize_t got = ::pread(descriptor_of(native_), out.data(), wanted, static_cast<off_t>(offset));
     if (got >= 0) return static_cast<std::size_t>(got);
     if (errno != EINTR) {
       const int error = errno;
@@ -109,7 +111,7 @@ std::size_t FileHandle::read_some(std::uint64_t offset, std::span<std::byte> out
 
 void FileHandle::write_all(std::span<const std::byte> bytes, const std::filesystem::path& path) {
   while (!bytes.empty()) {
-    const ssize_t put = ::write(descriptor_, bytes.data(), std::min(bytes.size(), kMaxBytesPerCall));
+    const ssize_t put = ::write(descriptor_of(native_), bytes.data(), std::min(bytes.size(), kMaxBytesPerCall));
     if (put >= 0) {
       bytes = bytes.subspan(static_cast<std::size_t>(put));
     } else if (errno != EINTR) {
@@ -119,12 +121,12 @@ void FileHandle::write_all(std::span<const std::byte> bytes, const std::filesyst
 }
 
 void FileHandle::sync(const std::filesystem::path& path) {
-  if (::fsync(descriptor_) != 0) fail_io(errno, "sync", path);
+  if (::fsync(descriptor_of(native_)) != 0) fail_io(errno, "sync", path);
 }
 
 void FileHandle::close(const std::filesystem::path& path) {
   // After EINTR Linux has closed the descriptor all the same.
-  if (::close(std::exchange(descriptor_, -1)) != 0 && errno != EINTR) fail_io(errno, "close", path);
+  if (::close(descriptor_of(std::exchange(native_, kNone))) != 0 && errno != EINTR) fail_io(errno, "close", path);
 }
 
 void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
