@@ -45,47 +45,58 @@ def coordinates(height, width, device):
     return torch.stack([right[None].expand(height, -1), up[:, None].expand(-1, width)])
 
 
-def _norm(channels):
-    return nn.GroupNorm(8, channels)
+def _conv(inside, outside, stride=1):
+    return nn.Conv2d(inside, outside, 3, stride, 1, bias=False)
 
 
 class _Block(nn.Module):
-    def __init__(self, channels, reach):
+    def __init__(self, channels):
         super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=reach, dilation=reach, bias=False)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norms = nn.ModuleList([_norm(channels), _norm(channels)])
+        self.norm1, self.norm2 = nn.GroupNorm(8, channels), nn.GroupNorm(8, channels)
+        self.conv1, self.conv2 = _conv(channels, channels), _conv(channels, channels)
 
     def forward(self, x):
-        inner = F.relu(self.norms[0](self.first(x)))
-        return F.relu(x + self.norms[1](self.second(inner)))
-
-
-def _halve(inside, outside):
-    return nn.Sequential(nn.Conv2d(inside, outside, 3, 2, 1, bias=False), _norm(outside), nn.ReLU())
+        inner = self.conv1(F.silu(self.norm1(x)))
+        return x + self.conv2(F.silu(self.norm2(inner)))
 
 
 class Judge(nn.Module):
-    """Pictures [n, 3, h, w] in [-1, 1], sides multiples of STRIDE, to a dictionary of maps and of logits."""
+    """Pictures [n, 3, h, w] in [-1, 1], sides multiples of 16, to a dictionary of maps and of logits.
 
-    WIDTH = 80
+    Made of operations that the engine has too: tests/spark/judge.cc runs the same weights without Python.
+    """
+
+    WIDTH = 72
 
     def __init__(self):
         super().__init__()
-        self.trunk = nn.Sequential(
-            _halve(5, 24),
-            _halve(24, 48),
-            _Block(48, 1),
-            _halve(48, self.WIDTH),
-            *(_Block(self.WIDTH, reach) for reach in (1, 2, 4, 2, 1)),
-        )
-        self.objects = nn.Conv2d(self.WIDTH, 1 + sum(OBJECT_HEADS.values()), 1)
-        self.scene = nn.Linear(2 * self.WIDTH, len(GROUNDS) + len(SKIES))
+        width = self.WIDTH
+        self.halve = nn.ModuleList([_conv(5, 24, 2), _conv(24, 48, 2), _conv(48, width, 2), _conv(width, width, 2)])
+        self.first_norm = nn.GroupNorm(8, 24)
+        self.quarter = _Block(48)
+        self.eighth = nn.ModuleList([_Block(width), _Block(width)])
+        self.sixteenth = nn.ModuleList([_Block(width), _Block(width), _Block(width)])
+        self.back = _conv(width, width)
+        self.last = _Block(width)
+        self.last_norm = nn.GroupNorm(8, width)
+        self.objects = nn.Conv2d(width, 1 + sum(OBJECT_HEADS.values()), 1)
+        self.scene = nn.Linear(2 * width, len(GROUNDS) + len(SKIES))
         nn.init.constant_(self.objects.bias[:1], -3.0)
+
+    def features(self, x):
+        x = self.halve[1](F.silu(self.first_norm(self.halve[0](x))))
+        x = self.halve[2](self.quarter(x))
+        for block in self.eighth:
+            x = block(x)
+        wide = self.halve[3](x)
+        for block in self.sixteenth:
+            wide = block(wide)
+        x = x + self.back(F.interpolate(wide, scale_factor=2.0))
+        return F.silu(self.last_norm(self.last(x)))
 
     def forward(self, pictures):
         where = coordinates(*pictures.shape[-2:], pictures.device).expand(len(pictures), -1, -1, -1)
-        features = self.trunk(torch.cat([pictures, where.to(pictures.dtype)], dim=1))
+        features = self.features(torch.cat([pictures, where.to(pictures.dtype)], dim=1))
         score, *heads = self.objects(features).float().split([1, *OBJECT_HEADS.values()], dim=1)
         middle = features.shape[2] // 2
         upper, lower = features[:, :, :middle].mean((2, 3)), features[:, :, middle:].mean((2, 3))
@@ -94,7 +105,10 @@ class Judge(nn.Module):
 
 
 def save(model, path):
-    save_file({name: value.half().contiguous() for name, value in model.state_dict().items()}, path)
+    """As f16, with the names that the logits stand for, in order."""
+    names = {"kind": KINDS, "colour": COLOUR_NAMES, "finish": FINISHES, "ground": GROUNDS, "sky": SKIES}
+    weights = {name: value.half().contiguous() for name, value in model.state_dict().items()}
+    save_file(weights, path, metadata={key: ",".join(value) for key, value in names.items()})
 
 
 def load(path=WEIGHTS, device="cpu"):
@@ -104,9 +118,9 @@ def load(path=WEIGHTS, device="cpu"):
 
 
 def fitted(pictures):
-    """The pictures with a shorter side of SIDE and both sides multiples of STRIDE."""
+    """The pictures with a shorter side of SIDE and both sides multiples of 16."""
     height, width = pictures.shape[-2:]
-    sides = [STRIDE * round(SIDE * side / min(height, width) / STRIDE) for side in (height, width)]
+    sides = [16 * round(SIDE * side / min(height, width) / 16) for side in (height, width)]
     if sides == [height, width]:
         return pictures
     return F.interpolate(pictures, size=sides, mode="bilinear", antialias=True, align_corners=False)
