@@ -56,11 +56,33 @@ struct Request {
   std::filesystem::path latents;  // starting latents, "latents" [images, tokens, channels] f32, packed
   std::filesystem::path embeds;   // prompt embeddings from encode(); prompts must be empty then
   bool keep_latents = false;      // give the final packed latents in the Result
+  bool keep_images = true;        // false: pictures go to Observer::on_image alone, so that a long batch holds only one
+};
+
+// Where the weights of one group are while its stage runs.
+struct GroupReport {
+  std::string name;  // of the checkpoint: "transformer_blocks.0"
+  std::uint64_t bytes = 0;
+  std::string residency;  // "resident": in memory all the time; "streamed": read again on every pass
+};
+
+// Weights that a phase goes through together.
+struct StageReport {
+  std::uint64_t passes = 0;           // over all its groups
+  std::uint64_t pass_read_bytes = 0;  // from disk, on every pass
+  std::uint64_t resident_bytes = 0;
+  std::uint64_t slots = 0;  // that streamed groups take turns in
+  std::uint64_t slot_bytes = 0;
+  std::uint64_t staging_bytes = 0;
+  std::uint64_t arena_bytes = 0;    // activations and scratch
+  std::uint64_t carried_bytes = 0;  // what passes between phases, and results
+  std::vector<GroupReport> groups;
 };
 
 // One phase of a plan or of a run. Bytes are what the process holds at the phase's peak.
 struct PhaseReport {
   std::string name;                      // "encode", "modulate", "denoise", "decode"
+  int window = 1;                        // planned: prompts or images that share a pass over the weights
   std::uint64_t weights_bytes = 0;       // planned: weights in memory
   std::uint64_t activations_bytes = 0;   // planned: activations, and what passes from phase to phase
   std::uint64_t scratch_bytes = 0;       // planned: working memory of single operations
@@ -68,6 +90,8 @@ struct PhaseReport {
   std::uint64_t planned_peak_bytes = 0;  // planned: sum of the above
   std::uint64_t read_bytes = 0;          // planned: from disk
   double flops = 0;                      // planned
+  double predicted_seconds = 0;          // planned
+  std::vector<StageReport> stages;       // planned
   std::uint64_t actual_peak_bytes = 0;   // measured process bytes; 0 in a plan
   double seconds = 0;                    // measured; 0 in a plan
   std::uint64_t major_faults = 0;        // measured
@@ -89,6 +113,7 @@ struct Plan {
   std::optional<DoesNotFit> does_not_fit;  // the phases are then what they would need with everything in memory
   std::vector<PhaseReport> phases;
   std::uint64_t peak_bytes = 0;
+  double predicted_seconds = 0;
   int width = 0;
   int height = 0;
   int steps = 0;
@@ -144,7 +169,8 @@ class Observer {
   virtual ~Observer() = default;
   virtual void on_plan(const Plan&) {}
   virtual void on_phase(std::string_view /*phase*/) {}
-  // After step `step` (1 … steps). `process_bytes` is what the process holds now.
+  // After step `step` (1 … steps), counted through all windows of images. `process_bytes` is what the process holds
+  // now.
   virtual void on_step(int /*step*/, int /*steps*/, double /*seconds*/, std::uint64_t /*process_bytes*/) {}
   // An image is ready; it is also in the Result.
   virtual void on_image(const Image&, int /*index*/, int /*total*/) {}

@@ -9,7 +9,6 @@
 #include "base/error.h"
 #include "io/memory_file.h"
 #include "memory/group_layout.h"
-#include "memory/plan.h"
 #include "memory/resident_store.h"
 
 namespace steadyflux {
@@ -93,16 +92,6 @@ TEST(MeasuredWeights, GivesTheSameShapesWithoutReading) {
   EXPECT_EQ(lease.tensors()[0].shape, (Shape{2, 3}));
   EXPECT_FALSE(lease.tensors()[0].empty());
   EXPECT_NE(lease.tensors()[0].data, lease.tensors()[1].data);
-}
-
-TEST(MemoryPlan, PeakIsThatOfTheLargestPhase) {
-  MemoryPlan plan;
-  plan.phases.push_back({"encode", 100, 10, 5, 1, 15, 100, 1e9});
-  plan.phases.push_back({"decode", 20, 200, 5, 1, 205, 20, 2e9});
-  EXPECT_EQ(plan.peak_bytes(), 226u);
-  EXPECT_EQ(plan.phase("encode").peak_bytes(), 116u);
-  EXPECT_THROW(plan.phase("dream"), Error);
-  EXPECT_NE(format_table(plan).find("decode"), std::string::npos);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
+#include <algorithm>
 #include <chrono>
-#include <optional>
 #include <utility>
 
 #include "backend/cpu/cpu_backend.h"
@@ -11,13 +11,13 @@
 #include "pipeline/executing_runner.h"
 #include "pipeline/find_model.h"
 #include "pipeline/job.h"
-#include "pipeline/measuring_runner.h"
 #include "pipeline/open_model.h"
 #include "pipeline/overhead.h"
+#include "pipeline/phases.h"
+#include "pipeline/planner.h"
 #include "pipeline/prompt_tokens.h"
 #include "pipeline/report.h"
 #include "pipeline/suggest.h"
-#include "pipeline/text_to_image.h"
 #include "steadyflux/steadyflux.h"
 
 namespace steadyflux {
@@ -28,33 +28,6 @@ std::unique_ptr<Backend> make_backend(const EngineOptions& options) {
   CpuOptions cpu;
   cpu.num_threads = options.threads > 0 ? options.threads : available_threads();
   return make_cpu_backend(cpu);
-}
-
-// What the phases will take, stage by stage; no tensor is touched.
-std::vector<StagePlan> measure(Backend& backend, const OpenModel& model, const Job& job, bool only_encode) {
-  MeasuringRunner runner(backend);
-  RunOutputs ignored;
-  const RunInputs none;
-  const bool finished = only_encode ? run_encode(runner, model, job, none, ignored)
-                                    : run_text_to_image(runner, model, job, none, ignored);
-  ensure(finished, "measuring was cancelled");
-  return runner.stages();
-}
-
-// The stages of a request, fitted into its budget where there is one.
-struct FittedStages {
-  std::vector<StagePlan> stages;
-  std::optional<Shortfall> shortfall;
-};
-
-Plan public_plan(const MemoryPlan& plan, const Job& job) {
-  Plan result;
-  result.phases = phase_reports(plan);
-  result.peak_bytes = plan.peak_bytes();
-  result.width = job.width;
-  result.height = job.height;
-  result.steps = static_cast<int>(job.num_steps());
-  return result;
 }
 
 // Passes phases and cancellation on, and times the steps from the start of their phase.
@@ -82,24 +55,18 @@ class PhaseClock final : public Observer {
 // Turns what the phases give into a Result and tells the observer.
 class ResultCollector final : public RunOutputs {
  public:
-  ResultCollector(const OpenModel& model, const Job& job, const Request& request, Monitor& monitor, PhaseClock& clock,
-                  Observer& observer, Result& result)
-      : model_(model),
-        job_(job),
-        request_(request),
-        monitor_(monitor),
-        clock_(clock),
-        observer_(observer),
-        result_(result) {
+  ResultCollector(const OpenModel& model, const Job& job, Monitor& monitor, PhaseClock& clock, Observer& observer,
+                  Result& result)
+      : model_(model), job_(job), monitor_(monitor), clock_(clock), observer_(observer), result_(result) {
     result_.images.reserve(job.images.size());
     result_.steps.reserve(static_cast<std::size_t>(job.num_steps()));
   }
 
-  void on_step(std::int64_t step) override {
-    const int number = static_cast<int>(step) + 1;
+  void on_step(std::int64_t pass, std::int64_t passes) override {
+    const int number = static_cast<int>(pass) + 1;
     const double seconds = clock_.lap();
     result_.steps.push_back({number, seconds});
-    observer_.on_step(number, static_cast<int>(job_.num_steps()), seconds, monitor_.sample());
+    observer_.on_step(number, static_cast<int>(passes), seconds, monitor_.sample());
   }
 
   void on_image(std::size_t index, std::vector<std::uint8_t> rgb, std::vector<float> latents) override {
@@ -111,34 +78,20 @@ class ResultCollector final : public RunOutputs {
     image.prompt = job_.conditionings[job.conditioning].clip;
     image.seed = job.seed;
     image.parameters = parameters_text(model_, job_, job);
-    if (request_.keep_latents) image.latents = std::move(latents);
+    image.latents = std::move(latents);
     image.latent_tokens = static_cast<int>(job_.latent.num_tokens());
     result_.images.push_back(std::move(image));
     observer_.on_image(result_.images.back(), static_cast<int>(index), static_cast<int>(job_.num_images()));
+    if (!job_.keep_images) result_.images.back().rgb = {};
   }
 
  private:
   const OpenModel& model_;
   const Job& job_;
-  const Request& request_;
   Monitor& monitor_;
   PhaseClock& clock_;
   Observer& observer_;
   Result& result_;
-};
-
-class EmbeddingsCollector final : public RunOutputs {
- public:
-  explicit EmbeddingsCollector(Embeddings& embeddings) : embeddings_(embeddings) {}
-
-  void on_embeds(std::size_t conditioning, const PromptEmbeds& embeds) override {
-    const bool negative = conditioning == 1;
-    (negative ? embeddings_.negative_prompt_embeds : embeddings_.prompt_embeds) = embeds.prompt_embeds;
-    (negative ? embeddings_.negative_pooled_prompt_embeds : embeddings_.pooled_prompt_embeds) = embeds.pooled;
-  }
-
- private:
-  Embeddings& embeddings_;
 };
 
 }  // namespace
@@ -150,52 +103,44 @@ class Engine::Impl {
 
   Plan plan(const Request& request) {
     const Job job = prepare(request, nullptr);
-    return make_public_plan(request, job, fit(options_, job, false));
+    return make_public_plan(request, job, plan_job(options_, job));
   }
 
   Embeddings encode(const Request& request) {
     if (request.prompts.size() != 1) fail(ErrorCode::kInvalidArgument, "encode takes exactly one prompt");
     const Job job = prepare(request, nullptr);
-    const FittedStages fitted = fit(options_, job, true);
-    if (fitted.shortfall) {
-      fail(ErrorCode::kInvalidArgument, "encoding needs a budget of ", format_bytes(fitted.shortfall->needed_bytes),
+    const RequestPlan planned = plan_phases(settings(options_), model_, job, {Phase::kEncode});
+    if (planned.shortfall) {
+      fail(ErrorCode::kInvalidArgument, "encoding needs a budget of ", format_bytes(planned.shortfall->needed_bytes),
            ", but ", format_bytes(options_.ram_bytes), " is given");
     }
-    RunInputs inputs;
     TokenizedPrompts tokenized = tokenize_prompts(model_, job);
-    inputs.tokens = std::move(tokenized.tokens);
-    Embeddings embeddings;
-    embeddings.tokens = job.max_sequence_length;
-    embeddings.width = static_cast<int>(model_.flux.joint_attention_dim);
-    embeddings.pooled_width = static_cast<int>(model_.flux.pooled_projection_dim);
-    embeddings.warnings = std::move(tokenized.warnings);
     Observer silent;
     Monitor monitor;
-    ExecutingRunner runner(*backend_, fitted.stages, monitor, silent);
-    EmbeddingsCollector collector(embeddings);
-    ensure(run_encode(runner, model_, job, inputs, collector), "encoding was cancelled");
-    return embeddings;
+    const std::vector<StagePlan> stages = planned.stages();
+    ExecutingRunner runner(*backend_, stages, monitor, silent);
+    Carried carried;
+    RunOutputs nobody;
+    ensure(
+        run_phase(Phase::kEncode, {runner, model_, job, planned.phases[0].choice, carried, tokenized.tokens, nobody}),
+        "encoding was cancelled");
+    return public_embeddings(job, carried, std::move(tokenized.warnings));
   }
 
   Result generate(const Request& request, Observer& observer) {
-    RunInputs inputs;
-    const Job job = prepare(request, &inputs.embeds);
-    const FittedStages fitted = fit(options_, job, false);
-    const Plan plan = make_public_plan(request, job, fitted);
+    std::vector<PromptEmbeds> embeds;
+    const Job job = prepare(request, &embeds);
+    const RequestPlan planned = plan_job(options_, job);
+    const Plan plan = make_public_plan(request, job, planned);
     observer.on_plan(plan);
     Result result;
     result.phases = plan.phases;
     result.does_not_fit = plan.does_not_fit;
     if (result.does_not_fit) return result;
-    read_inputs(request, job, inputs, result.warnings);
+    Carried carried;
+    const std::vector<PromptTokens> tokens = read_inputs(request, job, std::move(embeds), carried, result.warnings);
     for (const std::string& warning : result.warnings) observer.on_warning(warning);
-
-    Monitor monitor;
-    PhaseClock clock(observer);
-    ExecutingRunner runner(*backend_, fitted.stages, monitor, clock);
-    ResultCollector collector(model_, job, request, monitor, clock, observer, result);
-    result.cancelled = !run_text_to_image(runner, model_, job, inputs, collector);
-    add_measured(monitor.phases(), result.phases);
+    result.cancelled = !run(job, planned, tokens, carried, observer, result);
     return result;
   }
 
@@ -204,21 +149,40 @@ class Engine::Impl {
     return overhead_bytes(options_.threads > 0 ? options_.threads : available_threads());
   }
 
-  FittedStages fit(const EngineOptions& options, const Job& job, bool only_encode) {
-    FittedStages fitted{measure(*backend_, model_, job, only_encode), std::nullopt};
-    if (options.ram_bytes > 0) fitted.shortfall = fit_stages(fitted.stages, overhead(), options.ram_bytes);
-    return fitted;
+  PlanSettings settings(const EngineOptions& options) const {
+    const int threads = options.threads > 0 ? options.threads : available_threads();
+    return {*backend_, overhead(), options.ram_bytes, default_rates(threads)};
   }
 
-  Plan make_public_plan(const Request& request, const Job& job, const FittedStages& fitted) {
-    Plan plan = public_plan(make_plan(fitted.stages, overhead()), job);
-    if (!fitted.shortfall) return plan;
+  RequestPlan plan_job(const EngineOptions& options, const Job& job) const {
+    return plan_phases(settings(options), model_, job, list_phases(job));
+  }
+
+  Plan make_public_plan(const Request& request, const Job& job, const RequestPlan& planned) const {
+    Plan plan = public_plan(planned, job, overhead(), settings(options_).rates);
+    if (!planned.shortfall) return plan;
     const auto fits = [&](const EngineOptions& options, const Request& changed) {
-      return !fit(options, make_job(model_, options, changed), false).shortfall;
+      return !plan_job(options, make_job(model_, options, changed)).shortfall;
     };
-    plan.does_not_fit = {std::string(fitted.shortfall->phase), fitted.shortfall->needed_bytes, options_.ram_bytes,
-                         suggest_changes(job, options_, request, *fitted.shortfall, fits)};
+    plan.does_not_fit = {std::string(phase_name(planned.shortfall->phase)), planned.shortfall->needed_bytes,
+                         options_.ram_bytes,
+                         suggest_changes(job, options_, request, planned.shortfall->needed_bytes, fits)};
     return plan;
+  }
+
+  // Every phase; false when the run was cancelled.
+  bool run(const Job& job, const RequestPlan& planned, std::span<const PromptTokens> tokens, Carried& carried,
+           Observer& observer, Result& result) {
+    Monitor monitor;
+    PhaseClock clock(observer);
+    const std::vector<StagePlan> stages = planned.stages();
+    ExecutingRunner runner(*backend_, stages, monitor, clock);
+    ResultCollector collector(model_, job, monitor, clock, observer, result);
+    const bool finished = std::all_of(planned.phases.begin(), planned.phases.end(), [&](const PlannedPhase& phase) {
+      return run_phase(phase.phase, {runner, model_, job, phase.choice, carried, tokens, collector});
+    });
+    add_measured(monitor.phases(), result.phases);
+    return finished;
   }
 
   // A checked job; embeddings of the request's file, if it names one, go to `embeds` when that is given.
@@ -236,17 +200,37 @@ class Engine::Impl {
     return job;
   }
 
-  void read_inputs(const Request& request, const Job& job, RunInputs& inputs,
-                   std::vector<std::string>& warnings) const {
-    if (!job.from_embeds) {
-      TokenizedPrompts tokenized = tokenize_prompts(model_, job);
-      inputs.tokens = std::move(tokenized.tokens);
-      warnings = std::move(tokenized.warnings);
+  // Prompts as tokens, unless their embeddings are given; what files give goes straight to where phases look for it.
+  std::vector<PromptTokens> read_inputs(const Request& request, const Job& job, std::vector<PromptEmbeds> embeds,
+                                        Carried& carried, std::vector<std::string>& warnings) const {
+    if (job.latents_given) {
+      carry_latents(job,
+                    read_latents(request.latents, job.num_images(), job.latent.num_tokens(), model_.flux.in_channels),
+                    carried);
     }
-    if (!request.latents.empty()) {
-      inputs.latents =
-          read_latents(request.latents, job.num_images(), job.latent.num_tokens(), model_.flux.in_channels);
+    if (job.from_embeds) {
+      carry_embeds(job, embeds, carried);
+      return {};
     }
+    TokenizedPrompts tokenized = tokenize_prompts(model_, job);
+    warnings = std::move(tokenized.warnings);
+    return std::move(tokenized.tokens);
+  }
+
+  Embeddings public_embeddings(const Job& job, const Carried& carried, std::vector<std::string> warnings) const {
+    Embeddings embeddings;
+    embeddings.tokens = job.max_sequence_length;
+    embeddings.width = static_cast<int>(model_.flux.joint_attention_dim);
+    embeddings.pooled_width = static_cast<int>(model_.flux.pooled_projection_dim);
+    embeddings.warnings = std::move(warnings);
+    PromptEmbeds positive = carried_embeds(job, carried, 0);
+    embeddings.prompt_embeds = std::move(positive.prompt_embeds);
+    embeddings.pooled_prompt_embeds = std::move(positive.pooled);
+    if (!job.has_negative) return embeddings;
+    PromptEmbeds negative = carried_embeds(job, carried, job.negative());
+    embeddings.negative_prompt_embeds = std::move(negative.prompt_embeds);
+    embeddings.negative_pooled_prompt_embeds = std::move(negative.pooled);
+    return embeddings;
   }
 
   EngineOptions options_;

@@ -54,7 +54,7 @@ bool ExecutingRunner::run(const Stage& stage, Pass pass) {
   if (observer_.cancelled()) return false;
   if (stage.phase != phase_) enter_phase(stage.phase);
   const auto region = backend_.reserve(plan.arena_bytes);
-  const auto store = open_store(plan);
+  const auto store = open_store(plan, static_cast<std::size_t>(stage.passes));
   CancellableSource weights(*store, observer_);
   Arena arena(region->data(), region->size_bytes());
   const Executor executor(backend_, arena);
@@ -74,10 +74,10 @@ bool ExecutingRunner::run(const Stage& stage, Pass pass) {
   return finished;
 }
 
-std::unique_ptr<WeightSource> ExecutingRunner::open_store(const StagePlan& plan) {
+std::unique_ptr<WeightSource> ExecutingRunner::open_store(const StagePlan& plan, std::size_t passes) {
   const WeightPart& part = *plan.weights;
   if (plan.residency.all_resident()) return std::make_unique<ResidentStore>(backend_, *part.index, part.groups);
-  return std::make_unique<StreamedStore>(backend_, *part.index, part.groups, plan.residency, plan.passes);
+  return std::make_unique<StreamedStore>(backend_, *part.index, part.groups, plan.residency, passes);
 }
 
 void ExecutingRunner::enter_phase(std::string_view phase) {

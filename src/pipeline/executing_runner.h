@@ -23,7 +23,7 @@ class ExecutingRunner final : public PhaseRunner {
   bool run(const Stage& stage, Pass pass) override;
 
  private:
-  std::unique_ptr<WeightSource> open_store(const StagePlan& plan);
+  std::unique_ptr<WeightSource> open_store(const StagePlan& plan, std::size_t passes);
   void enter_phase(std::string_view phase);
 
   Backend& backend_;

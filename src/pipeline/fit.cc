@@ -21,25 +21,21 @@ std::uint64_t budget_reserve_bytes(std::uint64_t budget_bytes) {
   return std::max(kMinReserveBytes, budget_bytes / 100);
 }
 
-std::optional<Shortfall> fit_stages(std::vector<StagePlan>& stages, std::uint64_t overhead_bytes,
-                                    std::uint64_t budget_bytes) {
+std::optional<std::uint64_t> fit_stages(std::vector<StagePlan>& stages, std::uint64_t overhead_bytes,
+                                        std::uint64_t budget_bytes) {
   const std::uint64_t reserve = budget_reserve_bytes(budget_bytes);
   const std::uint64_t usable = budget_bytes > reserve ? budget_bytes - reserve : 0;
-  std::optional<Shortfall> shortfall;
+  bool fits = true;
   std::uint64_t largest_need = 0;
   for (StagePlan& stage : stages) {
     const std::uint64_t beside = overhead_bytes + stage.held_bytes + stage.arena_bytes;
     largest_need = std::max(largest_need, beside + smallest_weights_bytes(stage.weights->groups));
     const auto residency =
         beside <= usable ? choose_residency(stage.weights->groups, usable - beside) : std::optional<Residency>();
-    if (residency) {
-      stage.residency = *residency;
-    } else if (!shortfall) {
-      shortfall = Shortfall{stage.phase, 0};
-    }
+    if (residency) stage.residency = *residency;
+    fits = fits && residency;
   }
-  if (shortfall) shortfall->needed_bytes = budget_for(largest_need);
-  return shortfall;
+  return fits ? std::nullopt : std::optional(budget_for(largest_need));
 }
 
 }  // namespace steadyflux

@@ -120,6 +120,9 @@ Job make_job(const OpenModel& model, const EngineOptions& options, const Request
   check_guidance_flags(model, request);
   Job job;
   job.from_embeds = !request.embeds.empty();
+  job.latents_given = !request.latents.empty();
+  job.keep_latents = request.keep_latents;
+  job.keep_images = request.keep_images;
   job.true_cfg = request.true_cfg;
   job.has_negative = request.true_cfg > 1;
   if (job.from_embeds) {

@@ -30,7 +30,10 @@ struct Job {
   std::vector<PromptTexts> conditionings;
   std::vector<ImageJob> images;
   bool has_negative = false;
-  bool from_embeds = false;  // conditionings come from a file; no encoder runs
+  bool from_embeds = false;    // conditionings come from a file; no encoder runs
+  bool latents_given = false;  // images start from a file's latents, not from noise
+  bool keep_latents = false;   // results hold the final latents
+  bool keep_images = true;     // results hold every picture until the end
   double true_cfg = 1;
   int width = 0;   // pixels
   int height = 0;  // pixels

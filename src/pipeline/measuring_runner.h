@@ -1,10 +1,10 @@
 // Runs phases on made-up memory and writes down what they would take.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "backend/measure/measure_backend.h"
-#include "memory/plan.h"
 #include "memory/residency.h"
 #include "pipeline/phase_runner.h"
 
@@ -15,12 +15,15 @@ struct StagePlan {
   std::string_view phase;
   const WeightPart* weights = nullptr;
   std::size_t passes = 1;
+  double equal_passes = 1;
   Residency residency;         // everything resident, until a budget asks for less
-  std::size_t held_bytes = 0;  // by holdings alive while it runs, and results
+  std::size_t held_bytes = 0;  // by holdings alive while it runs, and by what is carried between phases
   std::size_t arena_bytes = 0;
   std::size_t scratch_bytes = 0;  // part of arena_bytes
-  double flops = 0;               // of all passes
-  Trace trace;                    // of one pass
+  Trace trace;                    // of the first pass
+
+  double flops() const { return trace.total.flops * equal_passes; }
+  std::size_t read_bytes() const { return residency.read_bytes(weights->groups, passes); }
 };
 
 // Borrows the backend that will do the work. No weight is read and no tensor touched.
@@ -33,7 +36,7 @@ class MeasuringRunner final : public PhaseRunner {
   std::unique_ptr<Holding> hold(Allocate allocate) override;
   bool run(const Stage& stage, Pass pass) override;
 
-  const std::vector<StagePlan>& stages() const { return stages_; }
+  std::vector<StagePlan> take_stages() { return std::move(stages_); }
 
  private:
   class MeasuredHolding;
@@ -42,8 +45,5 @@ class MeasuringRunner final : public PhaseRunner {
   std::size_t held_bytes_ = 0;
   std::vector<StagePlan> stages_;
 };
-
-// Stages joined to phases, with the program's own memory added.
-MemoryPlan make_plan(const std::vector<StagePlan>& stages, std::uint64_t overhead_bytes);
 
 }  // namespace steadyflux

@@ -25,8 +25,9 @@ class Holding {
 struct Stage {
   std::string_view phase;  // "encode", …; consecutive stages may share a phase
   const WeightPart* weights = nullptr;
-  std::int64_t passes = 1;     // all passes allocate and compute alike
-  std::size_t kept_bytes = 0;  // heap memory that results fill while it runs
+  std::int64_t passes = 1;     // none needs more memory than the first
+  double equal_passes = 1;     // passes as large as the first that would be as much work
+  std::size_t kept_bytes = 0;  // host memory that is held or filled while it runs, beside arena and holdings
 };
 
 class PhaseRunner {

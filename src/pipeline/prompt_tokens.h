@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "pipeline/job.h"
-#include "pipeline/text_to_image.h"
+#include "pipeline/phases.h"
 
 namespace steadyflux {
 

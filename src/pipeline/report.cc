@@ -1,30 +1,17 @@
 #include "pipeline/report.h"
 
 #include <algorithm>
-#include <iomanip>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "base/bytes.h"
+#include "pipeline/plan_text.h"
+#include "pipeline/predict.h"
 
 namespace steadyflux {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-Json planned_json(const PhaseReport& phase) {
-  return {{"name", phase.name},
-          {"weights_bytes", phase.weights_bytes},
-          {"activations_bytes", phase.activations_bytes},
-          {"scratch_bytes", phase.scratch_bytes},
-          {"overhead_bytes", phase.overhead_bytes},
-          {"planned_peak_bytes", phase.planned_peak_bytes},
-          {"read_bytes", phase.read_bytes},
-          {"flops", phase.flops}};
-}
-
 Json measured_json(const PhaseReport& phase) {
-  Json json = planned_json(phase);
+  Json json = phase_plan_json(phase);
   json["actual_peak_bytes"] = phase.actual_peak_bytes;
   json["seconds"] = phase.seconds;
   json["major_faults"] = phase.major_faults;
@@ -33,25 +20,58 @@ Json measured_json(const PhaseReport& phase) {
   return json;
 }
 
-// Prompts are checked to be UTF-8 before they are encoded; whatever else reaches a report must not break it.
-std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
+StageReport stage_report(const StagePlan& stage) {
+  StageReport report;
+  report.passes = stage.passes;
+  report.resident_bytes = stage.residency.resident_bytes;
+  report.slots = stage.residency.num_slots;
+  report.slot_bytes = stage.residency.slot_bytes;
+  report.staging_bytes = stage.residency.bounce_bytes;
+  report.arena_bytes = stage.arena_bytes;
+  report.carried_bytes = stage.held_bytes;
+  report.pass_read_bytes = (stage.read_bytes() - stage.residency.resident_bytes) / stage.passes;
+  for (std::size_t i = 0; i < stage.weights->groups.size(); ++i) {
+    const GroupLayout& group = stage.weights->groups[i];
+    report.groups.push_back({group.name, group.num_bytes, stage.residency.resident[i] ? "resident" : "streamed"});
+  }
+  return report;
+}
+
+// The bytes are those of the stage that needs most.
+PhaseReport phase_report(const PlannedPhase& planned, const Job& job, std::uint64_t overhead_bytes,
+                         const Rates& rates) {
+  PhaseReport report;
+  report.name = phase_name(planned.phase);
+  report.window = static_cast<int>(planned.choice.window);
+  report.overhead_bytes = overhead_bytes;
+  for (const StagePlan& stage : planned.stages) {
+    report.read_bytes += stage.read_bytes();
+    report.flops += stage.flops();
+    report.predicted_seconds += predict_seconds(stage, job.activations, rates);
+    report.stages.push_back(stage_report(stage));
+    const std::uint64_t peak = stage.residency.weights_bytes() + stage.held_bytes + stage.arena_bytes + overhead_bytes;
+    if (peak <= report.planned_peak_bytes) continue;
+    report.planned_peak_bytes = peak;
+    report.weights_bytes = stage.residency.weights_bytes();
+    report.activations_bytes = stage.held_bytes + stage.arena_bytes - stage.scratch_bytes;
+    report.scratch_bytes = stage.scratch_bytes;
+  }
+  return report;
+}
 
 }  // namespace
 
-std::vector<PhaseReport> phase_reports(const MemoryPlan& plan) {
-  std::vector<PhaseReport> reports;
-  for (const PhasePlan& phase : plan.phases) {
-    PhaseReport& report = reports.emplace_back();
-    report.name = phase.name;
-    report.weights_bytes = phase.weights_bytes;
-    report.activations_bytes = phase.activations_bytes;
-    report.scratch_bytes = phase.scratch_bytes;
-    report.overhead_bytes = phase.overhead_bytes;
-    report.planned_peak_bytes = phase.peak_bytes();
-    report.read_bytes = phase.read_bytes;
-    report.flops = phase.flops;
+Plan public_plan(const RequestPlan& plan, const Job& job, std::uint64_t overhead_bytes, const Rates& rates) {
+  Plan result;
+  result.width = job.width;
+  result.height = job.height;
+  result.steps = static_cast<int>(job.num_steps());
+  for (const PlannedPhase& planned : plan.phases) {
+    result.phases.push_back(phase_report(planned, job, overhead_bytes, rates));
+    result.peak_bytes = std::max(result.peak_bytes, result.phases.back().planned_peak_bytes);
+    result.predicted_seconds += result.phases.back().predicted_seconds;
   }
-  return reports;
+  return result;
 }
 
 void add_measured(const std::vector<PhaseUse>& used, std::vector<PhaseReport>& phases) {
@@ -78,34 +98,6 @@ std::string parameters_text(const OpenModel& model, const Job& job, const ImageJ
   return text.str();
 }
 
-std::string DoesNotFit::to_text() const {
-  std::string text = "does not fit: the phase " + phase + " needs a budget of " + format_bytes(needed_bytes) +
-                     ", but " + format_bytes(budget_bytes) + " is given. Any of these fits:";
-  for (const std::string& suggestion : suggestions) text += "\n  " + suggestion;
-  return text;
-}
-
-std::string Plan::to_json() const {
-  Json json = {{"width", width}, {"height", height}, {"steps", steps}, {"peak_bytes", peak_bytes}};
-  for (const PhaseReport& phase : phases) json["phases"].push_back(planned_json(phase));
-  if (does_not_fit) {
-    json["does_not_fit"] = {{"phase", does_not_fit->phase},
-                            {"needed_bytes", does_not_fit->needed_bytes},
-                            {"budget_bytes", does_not_fit->budget_bytes},
-                            {"suggestions", does_not_fit->suggestions}};
-  }
-  return dump(json);
-}
-
-std::string Plan::to_table() const {
-  MemoryPlan plan;
-  for (const PhaseReport& phase : phases) {
-    plan.phases.push_back({phase.name, phase.weights_bytes, phase.activations_bytes, phase.scratch_bytes,
-                           phase.overhead_bytes, 0, phase.read_bytes, phase.flops});
-  }
-  return format_table(plan);
-}
-
 std::string Result::to_json() const {
   Json json = {{"version", version()}, {"cancelled", cancelled}};
   json["phases"] = Json::array();
@@ -121,7 +113,7 @@ std::string Result::to_json() const {
                               {"parameters", image.parameters}});
   }
   json["warnings"] = warnings;
-  return dump(json);
+  return dump_json(json);
 }
 
 }  // namespace steadyflux

@@ -5,13 +5,14 @@
 #include <vector>
 
 #include "memory/monitor.h"
-#include "memory/plan.h"
 #include "pipeline/job.h"
+#include "pipeline/planner.h"
 #include "steadyflux/steadyflux.h"
 
 namespace steadyflux {
 
-std::vector<PhaseReport> phase_reports(const MemoryPlan& plan);
+// The plan of a job in public words, with predicted seconds; a shortfall is left to the caller.
+Plan public_plan(const RequestPlan& plan, const Job& job, std::uint64_t overhead_bytes, const Rates& rates);
 
 // Adds what was measured; phases that did not run keep zeros.
 void add_measured(const std::vector<PhaseUse>& used, std::vector<PhaseReport>& phases);

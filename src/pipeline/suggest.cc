@@ -51,9 +51,9 @@ std::optional<std::string> fewer_images(const EngineOptions& options, const Requ
 }  // namespace
 
 std::vector<std::string> suggest_changes(const Job& job, const EngineOptions& options, const Request& request,
-                                         const Shortfall& shortfall,
+                                         std::uint64_t needed_bytes,
                                          FunctionRef<bool(const EngineOptions&, const Request&)> fits) {
-  std::vector<std::string> suggestions = {"--ram " + std::to_string(shortfall.needed_bytes >> 20) + "M"};
+  std::vector<std::string> suggestions = {"--ram " + std::to_string(needed_bytes >> 20) + "M"};
   if (job.activations == DType::kF32) {
     EngineOptions narrower = options;
     narrower.compute = ComputeDType::kBF16;

@@ -1,20 +1,20 @@
 // The nearest requests that do fit.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "base/function_ref.h"
-#include "pipeline/fit.h"
 #include "pipeline/job.h"
 #include "steadyflux/steadyflux.h"
 
 namespace steadyflux {
 
 // Changes to a request that does not fit, as flags, each of which alone makes it fit; `fits` answers for a changed
-// request. The first is the budget that would do.
+// request. The first is the budget that would do, `needed_bytes`.
 std::vector<std::string> suggest_changes(const Job& job, const EngineOptions& options, const Request& request,
-                                         const Shortfall& shortfall,
+                                         std::uint64_t needed_bytes,
                                          FunctionRef<bool(const EngineOptions&, const Request&)> fits);
 
 }  // namespace steadyflux

@@ -53,7 +53,6 @@ TEST_P(AllocationTest, TheStepLoopAllocatesNothing) {
   request.width = 64;
   request.height = 32;
   request.steps = kSteps;
-  request.count = 2;
   if (std::string(GetParam().golden_case) == "guided_cfg_sharded") {
     request.true_cfg = 2.5;
     request.negative = "blurry";

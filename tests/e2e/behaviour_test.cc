@@ -154,7 +154,7 @@ TEST_F(BehaviourTest, TheReportHoldsPhasesStepsAndImages) {
     }
   }
   EXPECT_EQ(phases, (std::vector<std::string>{"encode", "modulate", "denoise", "decode"}));
-  ASSERT_EQ(report.at("steps").size(), 3u);
+  ASSERT_EQ(report.at("steps").size(), 6u);  // of one picture after the other
   for (const Json& step : report.at("steps")) EXPECT_GT(step.at("seconds").get<double>(), 0);
   ASSERT_EQ(report.at("images").size(), 2u);
   for (std::size_t i = 0; i < 2; ++i) {

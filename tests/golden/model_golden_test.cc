@@ -171,7 +171,8 @@ TEST_P(ModelGolden, ClipPoolsThePrompt) {
     const auto prompt = std::span(ids).first(clip_pooled_position(config, ids) + 1);
     HostTensor pooled(activations_, {1, config.width});
     run_planned(*backend_, index, clip_groups(config, prefix), [&](const Executor& executor, WeightSource& weights) {
-      encode_clip(executor, weights, config, activations_, prompt, pooled.view());
+      const ClipPrompt clip_prompt = {prompt, pooled.view()};
+      encode_clip(executor, weights, config, activations_, {&clip_prompt, 1});
     });
     expect_close(pooled, side + "pooled_prompt_embeds");
   }
@@ -185,7 +186,8 @@ TEST_P(ModelGolden, T5EmbedsThePrompt) {
     const std::vector<std::int32_t> ids = golden_.token_ids(side + "t5_token_ids");
     HostTensor embeds(activations_, {static_cast<std::int64_t>(ids.size()), config.d_model});
     run_planned(*backend_, index, t5_groups(config), [&](const Executor& executor, WeightSource& weights) {
-      encode_t5(executor, weights, config, activations_, ids, embeds.view());
+      const T5Prompt prompt = {ids, embeds.view()};
+      encode_t5(executor, weights, config, activations_, {&prompt, 1});
     });
     expect_close(embeds, side + "prompt_embeds");
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "model/clip/weights.h"
@@ -62,28 +63,36 @@ void clip_layer(const Executor& executor, const ClipConfig& config, const ClipLa
 }  // namespace
 
 void encode_clip(const Executor& executor, WeightSource& weights, const ClipConfig& config, DType activations,
-                 std::span<const std::int32_t> token_ids, const Tensor& pooled) {
-  const auto tokens = static_cast<std::int64_t>(token_ids.size());
-  if (tokens == 0 || tokens > config.max_positions) {
-    fail(ErrorCode::kInvalidArgument, "a CLIP prompt has 1 to ", config.max_positions, " tokens, not ", tokens);
-  }
+                 std::span<const ClipPrompt> prompts) {
   const ArenaScope scope(executor.arena());
-  const Tensor ids = upload_token_ids(executor, token_ids, config.vocab_size);
-  const Tensor stream = executor.allocate(DType::kF32, {tokens, config.width});
+  std::vector<Tensor> streams;
   std::size_t group = 0;
   {
     const Lease lease = weights.acquire(group++);
     const auto embeddings = bind_weights<ClipEmbeddings>(lease, config);
-    executor.run(
-        ops::EmbedRows{.table = embeddings.tokens, .ids = ids, .positions = embeddings.positions, .out = stream});
+    for (const ClipPrompt& prompt : prompts) {
+      const auto tokens = static_cast<std::int64_t>(prompt.token_ids.size());
+      if (tokens == 0 || tokens > config.max_positions) {
+        fail(ErrorCode::kInvalidArgument, "a CLIP prompt has 1 to ", config.max_positions, " tokens, not ", tokens);
+      }
+      streams.push_back(executor.allocate(DType::kF32, {tokens, config.width}));
+      const ArenaScope ids_scope(executor.arena());
+      const Tensor ids = upload_token_ids(executor, prompt.token_ids, config.vocab_size);
+      executor.run(ops::EmbedRows{
+          .table = embeddings.tokens, .ids = ids, .positions = embeddings.positions, .out = streams.back()});
+    }
   }
   for (std::int64_t i = 0; i < config.num_layers; ++i) {
     const Lease lease = weights.acquire(group++);
-    clip_layer(executor, config, bind_weights<ClipLayer>(lease, config), activations, stream);
+    const auto layer = bind_weights<ClipLayer>(lease, config);
+    for (const Tensor& stream : streams) clip_layer(executor, config, layer, activations, stream);
   }
   const Lease lease = weights.acquire(group++);
-  layer_norm(executor, stream.rows(tokens - 1, 1), bind_weights<ClipFinalNorm>(lease, config).norm,
-             config.layer_norm_eps, pooled);
+  const auto final_norm = bind_weights<ClipFinalNorm>(lease, config);
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    layer_norm(executor, streams[i].rows(streams[i].dim(0) - 1, 1), final_norm.norm, config.layer_norm_eps,
+               prompts[i].pooled);
+  }
 }
 
 }  // namespace steadyflux

@@ -36,11 +36,17 @@ std::vector<GroupSpec> clip_groups(const ClipConfig& config, std::string_view pr
 // the vocabulary's real end token, which then is the largest id of the prompt. Without an end token it is 0.
 std::size_t clip_pooled_position(const ClipConfig& config, std::span<const std::int32_t> token_ids);
 
-// pooled = hidden state of the last of token_ids after the final norm. Attention is causal, so a prompt needs only
-// token_ids.first(clip_pooled_position(config, token_ids) + 1). Throws Error(kInvalidArgument) for no token, more than
+// One prompt: its token ids and where its pooled vector goes.
+struct ClipPrompt {
+  std::span<const std::int32_t> token_ids;
+  Tensor pooled;  // out: [1, width]
+};
+
+// Every prompt's pooled vector: the hidden state of its last token after the final norm. Attention is causal, so a
+// prompt needs only token_ids.first(clip_pooled_position(config, token_ids) + 1). All prompts are served under one
+// lease of each group, and each is computed by itself. Throws Error(kInvalidArgument) for no token, more than
 // max_positions or an id outside the vocabulary. `activations` (f32 or bf16) is the dtype between operations.
 void encode_clip(const Executor& executor, WeightSource& weights, const ClipConfig& config, DType activations,
-                 std::span<const std::int32_t> token_ids,
-                 const Tensor& pooled);  // out: [1, width]
+                 std::span<const ClipPrompt> prompts);
 
 }  // namespace steadyflux

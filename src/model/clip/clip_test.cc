@@ -51,7 +51,8 @@ TEST(Clip, RefusesPromptsThatItCannotHold) {
   OwnedTensor pooled({1, config.width});
   for (const std::vector<std::int32_t>& ids : {std::vector<std::int32_t>{}, {1, 2, 3, 4, 5}, {1, 20}, {-1}}) {
     try {
-      encode_clip(executor, weights, config, DType::kF32, ids, pooled.view());
+      const ClipPrompt prompt = {ids, pooled.view()};
+      encode_clip(executor, weights, config, DType::kF32, {&prompt, 1});
       ADD_FAILURE() << ids.size();
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "model/t5/relative_bias.h"
@@ -75,28 +76,39 @@ void gated_mlp(const Executor& executor, const T5Config& config, const T5Layer& 
 }  // namespace
 
 void encode_t5(const Executor& executor, WeightSource& weights, const T5Config& config, DType activations,
-               std::span<const std::int32_t> token_ids, const Tensor& embeddings) {
-  const auto tokens = static_cast<std::int64_t>(token_ids.size());
+               std::span<const T5Prompt> prompts) {
+  ensure(!prompts.empty(), "there is no prompt to encode");
+  const auto tokens = static_cast<std::int64_t>(prompts[0].token_ids.size());
   if (tokens == 0) fail(ErrorCode::kInvalidArgument, "a T5 prompt has at least one token");
   const ArenaScope scope(executor.arena());
-  const Tensor ids = upload_token_ids(executor, token_ids, config.vocab_size);
-  const Tensor stream = executor.allocate(DType::kF32, {tokens, config.d_model});
+  std::vector<Tensor> streams;
   Tensor relative_bias;
   std::size_t group = 0;
   {
     const Lease lease = weights.acquire(group++);
     const auto table = bind_weights<T5Embeddings>(lease, config);
-    executor.run(ops::EmbedRows{.table = table.tokens, .ids = ids, .out = stream});
+    for (const T5Prompt& prompt : prompts) {
+      ensure(std::ssize(prompt.token_ids) == tokens, "prompts of different lengths");
+      streams.push_back(executor.allocate(DType::kF32, {tokens, config.d_model}));
+      const ArenaScope ids_scope(executor.arena());
+      const Tensor ids = upload_token_ids(executor, prompt.token_ids, config.vocab_size);
+      executor.run(ops::EmbedRows{.table = table.tokens, .ids = ids, .out = streams.back()});
+    }
     relative_bias = expand_relative_bias(executor, config, table.relative_bias, tokens);
   }
   for (std::int64_t i = 0; i < config.num_layers; ++i) {
     const Lease lease = weights.acquire(group++);
     const auto layer = bind_weights<T5Layer>(lease, config);
-    self_attention(executor, config, layer, activations, relative_bias, stream);
-    gated_mlp(executor, config, layer, activations, stream);
+    for (const Tensor& stream : streams) {
+      self_attention(executor, config, layer, activations, relative_bias, stream);
+      gated_mlp(executor, config, layer, activations, stream);
+    }
   }
   const Lease lease = weights.acquire(group++);
-  rms_norm(executor, config, stream, bind_weights<T5FinalNorm>(lease, config).norm, embeddings);
+  const auto final_norm = bind_weights<T5FinalNorm>(lease, config);
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    rms_norm(executor, config, streams[i], final_norm.norm, prompts[i].embeddings);
+  }
 }
 
 }  // namespace steadyflux

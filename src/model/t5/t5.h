@@ -35,11 +35,17 @@ std::vector<GroupSpec> t5_groups(const T5Config& config);
 // look ahead, half back; within a half, near distances one by one and far ones by their logarithm.
 std::int64_t t5_bucket(const T5Config& config, std::int64_t relative_position);
 
-// embeddings = the encoder's output for token_ids, padding included: every token attends to every other, as the
-// reference gives no mask. Throws Error(kInvalidArgument) for no token or an id outside the vocabulary. `activations`
-// (f32 or bf16) is the dtype between operations.
+// One prompt: its token ids, padding included, and where its embeddings go.
+struct T5Prompt {
+  std::span<const std::int32_t> token_ids;
+  Tensor embeddings;  // out: [tokens, d_model]
+};
+
+// Every prompt's embeddings: the encoder's output for its tokens, each attending to every other, as the reference gives
+// no mask. All prompts have equally many tokens; they are served under one lease of each group, and each is computed by
+// itself: its bits do not depend on the others. Throws Error(kInvalidArgument) for no token or an id outside the
+// vocabulary. `activations` (f32 or bf16) is the dtype between operations.
 void encode_t5(const Executor& executor, WeightSource& weights, const T5Config& config, DType activations,
-               std::span<const std::int32_t> token_ids,
-               const Tensor& embeddings);  // out: [tokens, d_model]
+               std::span<const T5Prompt> prompts);
 
 }  // namespace steadyflux

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include <memory>
 
 #include "backend/reference/reference_backend.h"
@@ -71,6 +73,26 @@ TEST(T5ConfigCheck, RefusesBucketsThatMakeNoSense) {
   EXPECT_THROW(check(T5Config{.num_buckets = 32, .max_distance = 8}), Error);
 }
 
+TEST(T5, APromptsEmbeddingsDoNotDependOnTheOthers) {
+  const T5Config config = {.vocab_size = 10, .d_model = 8, .d_kv = 4, .d_ff = 8, .num_layers = 2, .num_heads = 2};
+  const auto backend = make_reference_backend();
+  const auto region = backend->reserve(1 << 16);
+  Arena arena(region->data(), region->size_bytes());
+  const Executor executor(*backend, arena);
+  RandomWeights weights(t5_groups(config), 1);
+  const std::vector<std::int32_t> first_ids = {3, 9, 1};
+  const std::vector<std::int32_t> second_ids = {0, 2, 5};
+  OwnedTensor alone({3, config.d_model});
+  OwnedTensor first({3, config.d_model});
+  OwnedTensor second({3, config.d_model});
+  const T5Prompt single = {second_ids, alone.view()};
+  encode_t5(executor, weights, config, DType::kF32, {&single, 1});
+  const std::array<T5Prompt, 2> both = {T5Prompt{first_ids, first.view()}, T5Prompt{second_ids, second.view()}};
+  encode_t5(executor, weights, config, DType::kF32, both);
+  EXPECT_EQ(second.values, alone.values);
+  EXPECT_NE(first.values, second.values);
+}
+
 TEST(T5, RefusesIdsOutsideTheVocabulary) {
   const T5Config config = {.vocab_size = 10, .d_model = 8, .d_kv = 4, .d_ff = 8, .num_layers = 1, .num_heads = 2};
   const auto backend = make_reference_backend();
@@ -79,7 +101,8 @@ TEST(T5, RefusesIdsOutsideTheVocabulary) {
   RandomWeights weights(t5_groups(config), 1);
   OwnedTensor embeddings({2, config.d_model});
   const std::vector<std::int32_t> ids = {3, 10};
-  EXPECT_THROW(encode_t5(Executor(*backend, arena), weights, config, DType::kF32, ids, embeddings.view()), Error);
+  const T5Prompt prompt = {ids, embeddings.view()};
+  EXPECT_THROW(encode_t5(Executor(*backend, arena), weights, config, DType::kF32, {&prompt, 1}), Error);
 }
 
 }  // namespace

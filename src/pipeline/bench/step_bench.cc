@@ -7,8 +7,8 @@
 #include "base/error.h"
 #include "pipeline/bench/synthetic_values.h"
 #include "pipeline/executing_runner.h"
-#include "pipeline/measuring_runner.h"
-#include "pipeline/text_to_image.h"
+#include "pipeline/phases.h"
+#include "pipeline/planner.h"
 
 namespace steadyflux::bench {
 namespace {
@@ -17,12 +17,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kMaxTextTokens = 512;  // that FLUX.1 takes
 
-std::vector<StagePlan> measure(Backend& backend, const OpenModel& model, const Job& job) {
-  MeasuringRunner runner(backend);
-  RunOutputs ignored;
-  ensure(run_text_to_image(runner, model, job, {}, ignored), "measuring was cancelled");
-  return runner.stages();
-}
+constexpr PhaseChoice kOneByOne = {};
 
 std::vector<float> made_up(std::string_view name, std::int64_t count) {
   std::vector<float> values(static_cast<std::size_t>(count));
@@ -30,11 +25,12 @@ std::vector<float> made_up(std::string_view name, std::int64_t count) {
   return values;
 }
 
-RunInputs made_up_inputs(const OpenModel& model, const Job& job) {
-  RunInputs inputs;
-  inputs.embeds.push_back({made_up("prompt_embeds", job.max_sequence_length * model.flux.joint_attention_dim),
-                           made_up("pooled", model.flux.pooled_projection_dim)});
-  return inputs;
+Carried made_up_embeds(const OpenModel& model, const Job& job) {
+  const PromptEmbeds embeds = {made_up("prompt_embeds", job.max_sequence_length * model.flux.joint_attention_dim),
+                               made_up("pooled", model.flux.pooled_projection_dim)};
+  Carried carried;
+  carry_embeds(job, {&embeds, 1}, carried);
+  return carried;
 }
 
 // Stands between the run and its observer: knows when a step began, and ends the run after the last step, before
@@ -65,7 +61,7 @@ class StepTimer final : public RunOutputs {
   StepTimer(const Job& job, GemmProbe& probe, Monitor& monitor, StepWatch& watch, Observer& observer)
       : job_(job), probe_(probe), monitor_(monitor), watch_(watch), observer_(observer) {}
 
-  void on_step(std::int64_t step) override {
+  void on_step(std::int64_t step, std::int64_t) override {
     StepRound round;
     round.step_seconds = watch_.seconds();
     round.gemm_seconds = probe_.run_round();
@@ -109,21 +105,22 @@ Job make_step_job(const OpenModel& model, const EngineOptions& options, const Re
 std::unique_ptr<Backend> processor_backend(int num_threads) { return make_cpu_backend({.num_threads = num_threads}); }
 
 Trace trace_of_step(Backend& backend, const OpenModel& model, const Job& job) {
-  for (StagePlan& stage : measure(backend, model, job)) {
-    if (stage.phase == "denoise") return std::move(stage.trace);
-  }
-  fail(ErrorCode::kInternal, "internal error: there is no denoise phase");
+  return std::move(measure_phase(backend, model, job, Phase::kDenoise, kOneByOne).at(0).trace);
 }
 
 std::vector<StepRound> time_steps(Backend& backend, const OpenModel& model, const Job& job, GemmProbe& probe,
                                   Observer& observer) {
-  const std::vector<StagePlan> stages = measure(backend, model, job);
-  const RunInputs inputs = made_up_inputs(model, job);
+  std::vector<StagePlan> stages = measure_phase(backend, model, job, Phase::kModulate, kOneByOne);
+  for (StagePlan& stage : measure_phase(backend, model, job, Phase::kDenoise, kOneByOne)) {
+    stages.push_back(std::move(stage));
+  }
+  Carried carried = made_up_embeds(model, job);
   Monitor monitor;
   StepWatch watch(observer);
   StepTimer timer(job, probe, monitor, watch, observer);
   ExecutingRunner runner(backend, stages, monitor, watch);
-  ensure(!run_text_to_image(runner, model, job, inputs, timer), "a bench of steps went on to decode");
+  const PhaseContext context = {runner, model, job, kOneByOne, carried, {}, timer};
+  if (run_phase(Phase::kModulate, context)) run_phase(Phase::kDenoise, context);
   return timer.rounds();
 }
 

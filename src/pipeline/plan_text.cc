@@ -1,0 +1,96 @@
+#include "pipeline/plan_text.h"
+
+#include <iomanip>
+#include <sstream>
+
+#include "base/bytes.h"
+
+namespace steadyflux {
+namespace {
+
+constexpr int kNameWidth = 10;
+constexpr int kColumnWidth = 13;
+
+double mib(std::uint64_t bytes) { return static_cast<double>(bytes) / (1024.0 * 1024.0); }
+
+Json stage_json(const StageReport& stage) {
+  Json json = {{"passes", stage.passes},
+               {"pass_read_bytes", stage.pass_read_bytes},
+               {"resident_bytes", stage.resident_bytes},
+               {"slots", stage.slots},
+               {"slot_bytes", stage.slot_bytes},
+               {"staging_bytes", stage.staging_bytes},
+               {"arena_bytes", stage.arena_bytes},
+               {"carried_bytes", stage.carried_bytes},
+               {"groups", Json::array()}};
+  for (const GroupReport& group : stage.groups) {
+    json["groups"].push_back({{"name", group.name}, {"bytes", group.bytes}, {"residency", group.residency}});
+  }
+  return json;
+}
+
+}  // namespace
+
+std::string dump_json(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
+
+Json phase_plan_json(const PhaseReport& phase) {
+  Json json = {{"name", phase.name},
+               {"window", phase.window},
+               {"weights_bytes", phase.weights_bytes},
+               {"activations_bytes", phase.activations_bytes},
+               {"scratch_bytes", phase.scratch_bytes},
+               {"overhead_bytes", phase.overhead_bytes},
+               {"planned_peak_bytes", phase.planned_peak_bytes},
+               {"read_bytes", phase.read_bytes},
+               {"flops", phase.flops},
+               {"predicted_seconds", phase.predicted_seconds},
+               {"stages", Json::array()}};
+  for (const StageReport& stage : phase.stages) json["stages"].push_back(stage_json(stage));
+  return json;
+}
+
+std::string DoesNotFit::to_text() const {
+  std::string text = "does not fit: the phase " + phase + " needs a budget of " + format_bytes(needed_bytes) +
+                     ", but " + format_bytes(budget_bytes) + " is given. Any of these fits:";
+  for (const std::string& suggestion : suggestions) text += "\n  " + suggestion;
+  return text;
+}
+
+std::string Plan::to_json() const {
+  Json json = {{"width", width},
+               {"height", height},
+               {"steps", steps},
+               {"peak_bytes", peak_bytes},
+               {"predicted_seconds", predicted_seconds}};
+  for (const PhaseReport& phase : phases) json["phases"].push_back(phase_plan_json(phase));
+  if (does_not_fit) {
+    json["does_not_fit"] = {{"phase", does_not_fit->phase},
+                            {"needed_bytes", does_not_fit->needed_bytes},
+                            {"budget_bytes", does_not_fit->budget_bytes},
+                            {"suggestions", does_not_fit->suggestions}};
+  }
+  return dump_json(json);
+}
+
+std::string Plan::to_table() const {
+  std::ostringstream text;
+  text << std::left << std::setw(kNameWidth) << "phase" << std::right;
+  for (const char* column :
+       {"weights", "activations", "scratch", "overhead", "peak MiB", "read MiB", "window", "TFLOP", "seconds"}) {
+    text << std::setw(kColumnWidth) << column;
+  }
+  text << '\n' << std::fixed;
+  for (const PhaseReport& phase : phases) {
+    text << std::left << std::setw(kNameWidth) << phase.name << std::right << std::setprecision(1);
+    for (const std::uint64_t bytes : {phase.weights_bytes, phase.activations_bytes, phase.scratch_bytes,
+                                      phase.overhead_bytes, phase.planned_peak_bytes, phase.read_bytes}) {
+      text << std::setw(kColumnWidth) << mib(bytes);
+    }
+    text << std::setw(kColumnWidth) << phase.window << std::setw(kColumnWidth) << std::setprecision(3)
+         << phase.flops / 1e12 << std::setw(kColumnWidth) << std::setprecision(1) << phase.predicted_seconds << '\n';
+  }
+  text << "peak " << mib(peak_bytes) << " MiB, " << predicted_seconds << " s\n";
+  return text.str();
+}
+
+}  // namespace steadyflux

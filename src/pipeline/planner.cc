@@ -1,0 +1,97 @@
+#include "pipeline/planner.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/error.h"
+#include "pipeline/fit.h"
+#include "pipeline/predict.h"
+
+namespace steadyflux {
+namespace {
+
+// Wider windows save ever less reading, and every image of one is asked for in turn before a pass ends.
+constexpr std::int64_t kMaxWindow = 32;
+
+double seconds_of(const std::vector<StagePlan>& stages, DType activations, const Rates& rates) {
+  double seconds = 0;
+  for (const StagePlan& stage : stages) seconds += predict_seconds(stage, activations, rates);
+  return seconds;
+}
+
+bool all_resident(const std::vector<StagePlan>& stages) {
+  return std::all_of(stages.begin(), stages.end(), [](const StagePlan& s) { return s.residency.all_resident(); });
+}
+
+// As many windows, of sizes as equal as can be.
+std::int64_t even_window(std::int64_t items, std::int64_t window) {
+  const std::int64_t num_windows = (items + window - 1) / window;
+  return (items + num_windows - 1) / num_windows;
+}
+
+struct FittedPhase {
+  PlannedPhase planned;
+  std::optional<std::uint64_t> needed_bytes;  // the smallest budget, where it does not fit
+};
+
+FittedPhase try_choice(const PlanSettings& settings, const OpenModel& model, const Job& job, Phase phase,
+                       const PhaseChoice& choice) {
+  FittedPhase fitted{{phase, choice, measure_phase(settings.backend, model, job, phase, choice)}, std::nullopt};
+  if (settings.budget_bytes > 0) {
+    fitted.needed_bytes = fit_stages(fitted.planned.stages, settings.overhead_bytes, settings.budget_bytes);
+  }
+  return fitted;
+}
+
+// Wider and wider windows, as long as they fit and save time.
+FittedPhase choose_window(const PlanSettings& settings, const OpenModel& model, const Job& job, Phase phase) {
+  const std::int64_t items = num_items(phase, job);
+  FittedPhase best = try_choice(settings, model, job, phase, {});
+  double best_seconds = seconds_of(best.planned.stages, job.activations, settings.rates);
+  const std::int64_t widest = std::min(items, kMaxWindow);
+  for (std::int64_t window = 1; window < widest;) {
+    if (best.needed_bytes || all_resident(best.planned.stages)) break;
+    window = std::min(2 * window, widest);
+    PhaseChoice choice = best.planned.choice;
+    choice.window = even_window(items, window);
+    FittedPhase wider = try_choice(settings, model, job, phase, choice);
+    const double seconds = seconds_of(wider.planned.stages, job.activations, settings.rates);
+    if (wider.needed_bytes || seconds > best_seconds) break;
+    best = std::move(wider);
+    best_seconds = seconds;
+  }
+  return best;
+}
+
+}  // namespace
+
+std::vector<StagePlan> RequestPlan::stages() const {
+  std::vector<StagePlan> all;
+  for (const PlannedPhase& phase : phases) all.insert(all.end(), phase.stages.begin(), phase.stages.end());
+  return all;
+}
+
+std::vector<StagePlan> measure_phase(Backend& backend, const OpenModel& model, const Job& job, Phase phase,
+                                     const PhaseChoice& choice) {
+  MeasuringRunner runner(backend);
+  Carried nothing;
+  RunOutputs nobody;
+  ensure(run_phase(phase, {runner, model, job, choice, nothing, {}, nobody}), "measuring was cancelled");
+  return runner.take_stages();
+}
+
+RequestPlan plan_phases(const PlanSettings& settings, const OpenModel& model, const Job& job,
+                        const std::vector<Phase>& phases) {
+  RequestPlan plan;
+  for (const Phase phase : phases) {
+    FittedPhase fitted = choose_window(settings, model, job, phase);
+    if (fitted.needed_bytes) {
+      if (!plan.shortfall) plan.shortfall = Shortfall{phase, 0};
+      plan.shortfall->needed_bytes = std::max(plan.shortfall->needed_bytes, *fitted.needed_bytes);
+    }
+    plan.phases.push_back(std::move(fitted.planned));
+  }
+  return plan;
+}
+
+}  // namespace steadyflux
