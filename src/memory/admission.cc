@@ -20,15 +20,12 @@ std::uint64_t auto_budget_bytes(const SystemMemory& system) {
   return bytes / kMiB * kMiB;
 }
 
-std::optional<Shortage> find_shortage(const MemoryPlan& plan, const ProcessMemory& process,
-                                      const SystemMemory& system) {
+std::optional<Shortage> find_shortage(std::uint64_t planned_bytes, std::uint64_t overhead_bytes,
+                                      const ProcessMemory& process, const SystemMemory& system) {
   Shortage shortage;
-  shortage.planned_bytes = plan.peak_bytes();
+  shortage.planned_bytes = planned_bytes;
+  shortage.needed_bytes = planned_bytes - std::min({planned_bytes, overhead_bytes, process.charged_bytes()});
   shortage.available_bytes = system.usable_available_bytes();
-  for (const PhasePlan& phase : plan.phases) {
-    const std::uint64_t held = std::min(process.charged_bytes(), phase.overhead_bytes);
-    shortage.needed_bytes = std::max(shortage.needed_bytes, phase.peak_bytes() - held);
-  }
   if (shortage.needed_bytes <= shortage.available_bytes) return std::nullopt;
   return shortage;
 }

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <optional>
 
-#include "memory/plan.h"
 #include "platform/process_memory.h"
 #include "platform/system_memory.h"
 
@@ -27,7 +26,8 @@ struct Shortage {
 
 // Nothing when the plan can be carried out now. What the process holds counts as taken up to the plan's own overhead:
 // the rest belongs to the program that this library lives in.
-std::optional<Shortage> find_shortage(const MemoryPlan& plan, const ProcessMemory& process, const SystemMemory& system);
+std::optional<Shortage> find_shortage(std::uint64_t planned_bytes, std::uint64_t overhead_bytes,
+                                      const ProcessMemory& process, const SystemMemory& system);
 
 // Whether the arenas and slots of runs within `budget_bytes` are to be locked in memory: the limit must allow all of
 // them (`lock_limit_bytes`; nothing: no limit), since some alone keep no run steady, and the reserve for others must

@@ -15,16 +15,7 @@ SystemMemory machine(std::uint64_t total_bytes, std::uint64_t available_bytes) {
   return system;
 }
 
-MemoryPlan plan_of(std::uint64_t first_peak_bytes, std::uint64_t second_peak_bytes) {
-  constexpr std::uint64_t kOverhead = 10 * kMiB;
-  MemoryPlan plan;
-  for (const std::uint64_t peak : {first_peak_bytes, second_peak_bytes}) {
-    PhasePlan& phase = plan.phases.emplace_back();
-    phase.overhead_bytes = kOverhead;
-    phase.weights_bytes = peak - kOverhead;
-  }
-  return plan;
-}
+constexpr std::uint64_t kOverhead = 10 * kMiB;
 
 ProcessMemory holding(std::uint64_t bytes) {
   ProcessMemory process;
@@ -45,9 +36,8 @@ TEST(AutoBudget, IsOfTheGroupWhereThereIsOne) {
 }
 
 TEST(Admission, ComparesThePeakWithWhatIsAvailable) {
-  const MemoryPlan plan = plan_of(3 * kGiB, 2 * kGiB);
-  EXPECT_FALSE(find_shortage(plan, holding(0), machine(8 * kGiB, 3 * kGiB)).has_value());
-  const auto shortage = find_shortage(plan, holding(0), machine(8 * kGiB, 3 * kGiB - 1));
+  EXPECT_FALSE(find_shortage(3 * kGiB, kOverhead, holding(0), machine(8 * kGiB, 3 * kGiB)).has_value());
+  const auto shortage = find_shortage(3 * kGiB, kOverhead, holding(0), machine(8 * kGiB, 3 * kGiB - 1));
   ASSERT_TRUE(shortage.has_value());
   EXPECT_EQ(shortage->planned_bytes, 3 * kGiB);
   EXPECT_EQ(shortage->needed_bytes, 3 * kGiB);
@@ -55,10 +45,10 @@ TEST(Admission, ComparesThePeakWithWhatIsAvailable) {
 }
 
 TEST(Admission, WhatTheProgramItselfHoldsIsTakenAlready) {
-  const MemoryPlan plan = plan_of(3 * kGiB, 2 * kGiB);
-  EXPECT_FALSE(find_shortage(plan, holding(4 * kMiB), machine(8 * kGiB, 3 * kGiB - 4 * kMiB)).has_value());
+  EXPECT_FALSE(
+      find_shortage(3 * kGiB, kOverhead, holding(4 * kMiB), machine(8 * kGiB, 3 * kGiB - 4 * kMiB)).has_value());
   // A host program's own memory is not part of the plan.
-  const auto shortage = find_shortage(plan, holding(5 * kGiB), machine(8 * kGiB, 2 * kGiB));
+  const auto shortage = find_shortage(3 * kGiB, kOverhead, holding(5 * kGiB), machine(8 * kGiB, 2 * kGiB));
   ASSERT_TRUE(shortage.has_value());
   EXPECT_EQ(shortage->needed_bytes, 3 * kGiB - 10 * kMiB);
 }
@@ -68,8 +58,8 @@ TEST(Admission, TheGroupsLimitCountsAndSwapDoesNot) {
   system.swap_total_bytes = system.swap_free_bytes = 64 * kGiB;
   system.group_limit_bytes = 8 * kGiB;
   system.group_available_bytes = 2 * kGiB;
-  EXPECT_TRUE(find_shortage(plan_of(3 * kGiB, kGiB), holding(0), system).has_value());
-  EXPECT_FALSE(find_shortage(plan_of(2 * kGiB, kGiB), holding(0), system).has_value());
+  EXPECT_TRUE(find_shortage(3 * kGiB, kOverhead, holding(0), system).has_value());
+  EXPECT_FALSE(find_shortage(2 * kGiB, kOverhead, holding(0), system).has_value());
 }
 
 TEST(Locking, NeedsALimitThatHoldsTheBudgetAndRoomForOthers) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <numeric>
 
+#include "backend/host_backend.h"
 #include "backend/reference/reference_backend.h"
 #include "base/error.h"
 #include "model/flux/blocks.h"
