@@ -17,7 +17,9 @@ namespace {
 // Pages are exact multiples; the region answers with what was asked for.
 class CpuRegion : public Region {
  public:
-  explicit CpuRegion(std::size_t size_bytes) : size_bytes_(size_bytes), pages_(size_bytes) {}
+  CpuRegion(std::size_t size_bytes, bool lock) : size_bytes_(size_bytes), pages_(size_bytes) {
+    if (lock) pages_.lock();
+  }
   std::byte* data() const override { return pages_.data(); }
   std::size_t size_bytes() const override { return size_bytes_; }
 
@@ -30,7 +32,8 @@ class CpuBackend final : public HostBackend {
  public:
   explicit CpuBackend(const CpuOptions& options)
       : context_(options.num_threads > 0 ? options.num_threads : available_threads(),
-                 options.bf16 == CpuBf16::kAuto && cpu::has_bf16_products()) {}
+                 options.bf16 == CpuBf16::kAuto && cpu::has_bf16_products()),
+        lock_memory_(options.lock_memory) {}
 
   std::string_view name() const override { return "cpu"; }
 
@@ -43,13 +46,18 @@ class CpuBackend final : public HostBackend {
     std::visit([&](const auto& concrete) { cpu::run(context_, concrete, arena); }, op);
   }
 
-  std::unique_ptr<Region> reserve(std::size_t bytes) override { return std::make_unique<CpuRegion>(bytes); }
+  std::unique_ptr<Region> reserve(std::size_t bytes) override {
+    return std::make_unique<CpuRegion>(bytes, lock_memory_);
+  }
 
  private:
   cpu::Context context_;
+  bool lock_memory_;
 };
 
 }  // namespace
+
+CpuProducts cpu_products() { return {cpu::instruction_set(), cpu::has_bf16_products()}; }
 
 std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options) { return std::make_unique<CpuBackend>(options); }
 

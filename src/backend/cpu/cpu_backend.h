@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "backend/backend.h"
 
@@ -21,7 +22,15 @@ enum class CpuBf16 : std::uint8_t {
 struct CpuOptions {
   int num_threads = 0;  // 0: one for each processor this process may use
   CpuBf16 bf16 = CpuBf16::kAuto;
+  bool lock_memory = false;  // keep regions from being swapped; one that the system does not lock is used all the same
 };
+
+// What the processor can do for matrix products, after ONEDNN_MAX_CPU_ISA (oneDNN's own environment variable).
+struct CpuProducts {
+  std::string instruction_set;  // in oneDNN's words: "avx2", "avx512_core_bf16", …
+  bool bf16 = false;            // bf16 products with f32 sums
+};
+CpuProducts cpu_products();
 
 // Threads start here; throws Error(kIo) when they cannot.
 // Environment: ONEDNN_MAX_CPU_ISA (oneDNN's own variable) limits the matrix products' instruction set, and with it the

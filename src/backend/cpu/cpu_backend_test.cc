@@ -131,6 +131,13 @@ std::ptrdiff_t num_process_threads() {
   return std::distance(begin(tasks), end(tasks));
 }
 
+TEST(CpuBackend, KnowsWhatTheProcessorMultiplies) {
+  const CpuProducts products = cpu_products();
+  EXPECT_FALSE(products.instruction_set.empty());
+  EXPECT_EQ(products.bf16, products.instruction_set.find("bf16") != std::string::npos ||
+                               products.instruction_set.find("amx") != std::string::npos);
+}
+
 TEST(CpuBackend, StartsNoThreadsBesideItsPool) {
   const std::ptrdiff_t before = num_process_threads();
   const auto backend = make_cpu_backend({.num_threads = 3});

@@ -157,6 +157,23 @@ void MatmulCache::pack(const MatmulShape& shape, int worker, const void* w, std:
   find(shape).pack(worker, w, packed, scratch);
 }
 
+std::string instruction_set() {
+  using dnnl::cpu_isa;
+  constexpr std::pair<cpu_isa, const char*> kNames[] = {{cpu_isa::sse41, "sse41"},
+                                                        {cpu_isa::avx, "avx"},
+                                                        {cpu_isa::avx2, "avx2"},
+                                                        {cpu_isa::avx2_vnni, "avx2_vnni"},
+                                                        {cpu_isa::avx512_core, "avx512_core"},
+                                                        {cpu_isa::avx512_core_vnni, "avx512_core_vnni"},
+                                                        {cpu_isa::avx512_core_bf16, "avx512_core_bf16"},
+                                                        {cpu_isa::avx512_core_amx, "avx512_core_amx"}};
+  const cpu_isa isa = dnnl::get_effective_cpu_isa();
+  for (const auto& [each, name] : kNames) {
+    if (each == isa) return name;
+  }
+  return "set " + std::to_string(static_cast<unsigned>(isa));
+}
+
 bool has_bf16_products() {
   // Instruction sets are bit masks, each including what it builds upon.
   const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <string>
 
 #include "base/dtype.h"
 
@@ -60,6 +61,9 @@ class MatmulCache {
   int num_workers_;
   std::map<MatmulShape, std::unique_ptr<Matmul>> products_;
 };
+
+// The instruction set that oneDNN may use here, in its own words: "avx512_core_bf16", for instance.
+std::string instruction_set();
 
 // Whether this processor, as far as oneDNN may use it, multiplies bf16 natively.
 bool has_bf16_products();
