@@ -7,8 +7,7 @@ from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxTransf
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
-CLIP_WIDTH = 128
-T5_WIDTH = 256
+WIDTH = 256  # of the transformer and both text encoders: what every quantised type divides
 
 
 def make_autoencoder():
@@ -16,12 +15,12 @@ def make_autoencoder():
         in_channels=3,
         out_channels=3,
         latent_channels=16,
-        block_out_channels=(32, 64, 64, 64),
+        block_out_channels=(32, 64, 64, 96),
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         layers_per_block=1,
         norm_num_groups=16,
-        sample_size=128,
+        sample_size=256,
         use_quant_conv=False,
         use_post_quant_conv=False,
         force_upcast=False,
@@ -33,12 +32,12 @@ def make_transformer():
         patch_size=1,
         in_channels=64,
         num_layers=2,
-        num_single_layers=2,
+        num_single_layers=6,
         num_attention_heads=4,
         attention_head_dim=64,
         axes_dims_rope=(8, 28, 28),
-        joint_attention_dim=T5_WIDTH,
-        pooled_projection_dim=CLIP_WIDTH,
+        joint_attention_dim=WIDTH,
+        pooled_projection_dim=WIDTH,
         guidance_embeds=False,
     )
     # Every block starts as the identity and the velocity as zero: training is calm from the first step.
@@ -54,11 +53,11 @@ def make_clip(vocab_size):
     return CLIPTextModel._from_config(
         CLIPTextConfig(
             vocab_size=vocab_size,
-            hidden_size=CLIP_WIDTH,
-            intermediate_size=4 * CLIP_WIDTH,
-            projection_dim=CLIP_WIDTH,
-            num_hidden_layers=2,
-            num_attention_heads=2,
+            hidden_size=WIDTH,
+            intermediate_size=2 * WIDTH,
+            projection_dim=WIDTH,
+            num_hidden_layers=1,
+            num_attention_heads=4,
             max_position_embeddings=77,
             hidden_act="quick_gelu",
             bos_token_id=vocab_size - 2,
@@ -73,9 +72,9 @@ def make_t5(vocab_size):
     return T5EncoderModel._from_config(
         T5Config(
             vocab_size=vocab_size,
-            d_model=T5_WIDTH,
+            d_model=WIDTH,
             d_kv=64,
-            d_ff=T5_WIDTH,
+            d_ff=WIDTH,
             num_layers=2,
             num_heads=4,
             feed_forward_proj="gated-gelu",

@@ -9,6 +9,8 @@ import torch
 from solids import COLOUR_NAMES, COLOURS, REACH, camera_frame
 
 FAR = 40.0
+CHUNK = 16384  # rays
+BATCH_CHUNKS = 720
 
 # One row per sky. Light is linear RGB.
 SKY_OVERHEAD = torch.tensor(
@@ -195,8 +197,8 @@ def _shade(world, direction, surface, shadow, seen):
     if seen is not None:
         light = _mirror(world, light, paint, finish, direction, points, normal, seen)
     half = _unit(world.sun - direction)
-    gleam = torch.where(finish > 0, _dot(normal, half).clamp(min=0) ** 90, 0.0) * (sun_seen > 0)
-    light = light + 0.9 * gleam * world.sunlight
+    gleam = torch.where(finish > 0, _dot(normal, half).clamp(min=0) ** 160, 0.0) * (sun_seen > 0)
+    light = light + 0.6 * gleam * world.sunlight
     clear = torch.exp(-world.air[0] * (along - FOREGROUND).clamp(min=0))
     light = world.horizon + (light - world.horizon) * clear
     return torch.where(along < FAR, light, _background(world, direction))
@@ -307,18 +309,32 @@ def _develop(light, shape, samples):
     return picture.transpose(0, 1) * 2 - 1
 
 
+def _chunks(rays):
+    """Into how many rows a picture's rays are cut, so that pictures of all sizes share what is compiled."""
+    return rays // CHUNK if rays % CHUNK == 0 else 1
+
+
+def batch_size(width, height, samples=2):
+    """How many pictures to render at once on a GPU: always the same number of rays."""
+    return max(1, BATCH_CHUNKS // _chunks(width * height * samples**2))
+
+
 @torch.no_grad()
 def render(scenes, width, height, samples=2, steps=40, compiled=False):
     """Pictures [n, 3, height, width] in [-1, 1], each pixel the mean of samples x samples rays.
 
-    `compiled` takes a minute at the first call for each shape and is then ten times as fast.
+    `compiled` takes a minute at the first call and is then several times as fast; it pays for batch_size() pictures
+    at a time.
     """
-    device = scenes.x.device
+    device, n = scenes.x.device, len(scenes)
     columns = (torch.arange(width * samples, device=device) + 0.5) / (width * samples) * 2 - 1
     rows = 1 - (torch.arange(height * samples, device=device) + 0.5) / (height * samples) * 2
     across = (REACH * width / min(width, height) * columns).repeat(len(rows))
     upward = (REACH * height / min(width, height) * rows).repeat_interleave(len(columns))
+    chunks = _chunks(len(across))
     eye, ahead, right, top = (v.T[..., None] for v in camera_frame(scenes))
-    direction = _unit(ahead + across * right + upward * top)
-    light = _trace(make_world(scenes), eye, direction, steps, _compiled if compiled else lambda function: function)
-    return _develop(light, (len(scenes), height, width), samples)
+    direction = _unit(ahead + across * right + upward * top).view(3, n * chunks, -1)
+    origin = eye.repeat_interleave(chunks, 1).expand_as(direction).contiguous()
+    world = make_world(scenes[torch.arange(n, device=device).repeat_interleave(chunks)])
+    light = _trace(world, origin, direction, steps, _compiled if compiled else lambda function: function)
+    return _develop(light, (n, height, width), samples)

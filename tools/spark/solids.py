@@ -216,6 +216,9 @@ def _sample(count, generator):
     alike = ~stacked & chance(0.1)  # so that captions can count them
     for attribute in (kind, colour, finish, size_class):
         attribute[alike] = attribute[alike, :1].expand(-1, MOST_OBJECTS).clone()
+    twins = ~stacked & ~alike & chance(0.08)
+    for attribute in (kind, colour, finish, size_class):
+        attribute[twins, 1] = attribute[twins, 0]
 
     low, high = SIZE_RANGES[size_class].unbind(-1)
     size = (low + (high - low) * torch.rand(many, generator=generator)) * SIZE_FACTORS[objects - 1][:, None]

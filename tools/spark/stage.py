@@ -1,6 +1,7 @@
 """One stage of training: the loop, the learning rate, the average of the weights, and replay on a GPU."""
 
 import copy
+import random
 import time
 
 import torch
@@ -10,54 +11,89 @@ def mixed_precision(device):
     return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda", cache_enabled=False)
 
 
+class Plan:
+    """How long a stage trains: `steps` batches, or `seconds` when those are over first."""
+
+    def __init__(self, batch, steps, seconds):
+        self.batch, self.steps, self.seconds = int(batch), int(steps), float(seconds)
+
+
+class Learner:
+    """A model's weights, its optimiser and one update of them."""
+
+    def __init__(self, model, device, factor=1.0):
+        self.weights = [p for p in model.parameters() if p.requires_grad]
+        self.factor = factor
+        graphed = device.type == "cuda"
+        self.rate = torch.tensor(0.0, device=device) if graphed else 0.0
+        options = {"capturable": True, "fused": True} if graphed else {}
+        self.optimizer = torch.optim.AdamW(self.weights, lr=self.rate, betas=(0.9, 0.99), weight_decay=0.01, **options)
+
+    def update(self, loss):
+        """One step down `loss`, a function that returns what to descend and what to report."""
+        self.optimizer.zero_grad(set_to_none=True)
+        value, report = loss()
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
+        self.optimizer.step()
+        return report.detach()
+
+    def set_rate(self, rate):
+        for group in self.optimizer.param_groups:
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].fill_(rate * self.factor)
+            else:
+                group["lr"] = rate * self.factor
+
+
 class Stage:
     """Trains `model` and keeps an exponential moving average of its weights, which is the result.
 
-    On a GPU one step is recorded as a CUDA graph and replayed: these networks are so small that starting
-    their kernels one by one takes far longer than running them. A loss must therefore be free of host
+    On a GPU one step for each size of picture is recorded as a CUDA graph and replayed: these networks are so small
+    that starting their kernels one by one takes far longer than running them. A loss must therefore be free of host
     reads and draw its random numbers on the device.
     """
 
     REPORT_SECONDS = 10
 
-    def __init__(self, name, model, plan, peak_rate, average_decay):
+    def __init__(self, name, model, plan, peak_rate, average_decay, descent=0.6):
         self.name, self.model, self.plan, self.peak_rate, self.decay = name, model, plan, peak_rate, average_decay
+        self.descent = descent
         self.average = copy.deepcopy(model).requires_grad_(False)
-        self.weights = [p for p in model.parameters() if p.requires_grad]
-        self.averages = [a for a, p in zip(self.average.parameters(), model.parameters()) if p.requires_grad]
         self.step = 0
 
-    def run(self, loss, device):
-        graphed = device.type == "cuda"
-        self.stride = 100 if graphed else 1  # replays are asynchronous: waiting for each would cost time
-        rate = torch.tensor(0.0, device=device) if graphed else 0.0
-        self.optimizer = torch.optim.AdamW(
-            self.weights, lr=rate, betas=(0.9, 0.99), weight_decay=0.01, capturable=graphed, foreach=graphed
-        )
+    def run(self, losses, device, shares=(1.0,), rival=None):
+        """Trains with `losses` drawn in `shares`; `rival` is another model and its loss, updated at every step too."""
+        learners = [Learner(self.model, device)]
+        if rival:
+            learners.append(Learner(rival[0], device, factor=0.3))
+        self.learners = learners
+        self.averages = [a for a, p in zip(self.average.parameters(), self.model.parameters()) if p.requires_grad]
 
-        def update():
-            self.optimizer.zero_grad(set_to_none=True)
-            value = loss()
-            value.backward()
-            torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
-            self.optimizer.step()
-            return value.detach()
+        def update(loss):
+            report = learners[0].update(loss)
+            if rival:
+                learners[1].update(rival[1])
+            return report
 
         start = time.time()
-        step = self._record(update) if graphed else update
+        steps = [lambda loss=loss: update(loss) for loss in losses]
+        if device.type == "cuda":
+            pool = torch.cuda.graph_pool_handle()
+            steps = [self._record(step, pool) for step in steps]
         print(f"{self.name}: ready after {time.time() - start:.0f} s", flush=True)
-        self._loop(step)
+        self._loop(steps, shares, stride=100 if device.type == "cuda" else 1)
         return self.average.eval()
 
-    def _record(self, update):
+    def _record(self, update, pool):
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
-            for _ in range(5):  # the rate is still zero: this only warms up
+            for _ in range(4):  # the rate is still zero: this only warms up
                 update()
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, pool=pool):
             value = update()
 
         def replay():
@@ -66,15 +102,16 @@ class Stage:
 
         return replay
 
-    def _loop(self, step):
+    def _loop(self, steps, shares, stride):
+        """Replays are asynchronous: the host waits for them only once in a stride."""
         start = reported = time.time()
-        done = 0.0
+        done, order = 0.0, random.Random(self.step)
         while done < 1:
             self._set_rate(done)
-            value = step()
+            value = order.choices(steps, shares)[0]()
             self.step += 1
             self._update_average()
-            if self.step % self.stride == 0:
+            if self.step % stride == 0:
                 value = value.item()
                 if value != value:
                     raise RuntimeError(f"{self.name}: the loss is not a number at step {self.step}")
@@ -85,16 +122,13 @@ class Stage:
         print(f"{self.name}: {self.step} steps in {time.time() - start:.0f} s", flush=True)
 
     def _set_rate(self, done):
-        """Linear warm-up (300 steps, or 5 % of a short stage), a plateau, a linear descent over the last 60 %."""
+        """Linear warm-up (300 steps, or 5 % of a short stage), a plateau, a linear descent over the last part."""
         warm_up = max((self.step + 1) / 300, done / 0.05)
-        rate = self.peak_rate * max(0.0, min(1.0, warm_up, (1 - done) / 0.6))
-        for group in self.optimizer.param_groups:
-            if isinstance(group["lr"], torch.Tensor):
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
+        rate = self.peak_rate * max(0.0, min(1.0, warm_up, (1 - done) / self.descent))
+        for learner in self.learners:
+            learner.set_rate(rate)
 
     @torch.no_grad()
     def _update_average(self):
         weight = 1 - min(self.decay, self.step / (self.step + 10))
-        torch._foreach_lerp_(self.averages, self.weights, weight)
+        torch._foreach_lerp_(self.averages, self.learners[0].weights, weight)

@@ -33,7 +33,7 @@ def byte_symbols():
 
 
 def write_clip(folder, texts):
-    """Writes vocab.json, merges.txt and the two configurations; returns the number of tokens."""
+    """Writes vocab.json, merges.txt and the two configurations."""
     trainee = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     words = pre_tokenizers.Split(Regex(CLIP_WORDS), "removed", invert=True)
     trainee.pre_tokenizer = pre_tokenizers.Sequence([words, pre_tokenizers.ByteLevel(add_prefix_space=False)])
@@ -82,11 +82,10 @@ def write_clip(folder, texts):
             "unk_token": "<|endoftext|>",
         },
     )
-    return len(tokens)
 
 
 def write_t5(folder, texts, max_length):
-    """Writes spiece.model, tokenizer.json and the two configurations; returns the number of tokens."""
+    """Writes spiece.model, tokenizer.json and the two configurations."""
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(texts),
@@ -171,11 +170,18 @@ def write_t5(folder, texts, max_length):
             "tokenizer_class": "T5Tokenizer",
         },
     )
-    return len(vocab)
 
 
 def write_tokenizers(out, captions, max_length):
-    """Writes out/tokenizer and out/tokenizer_2; returns the two vocabulary sizes."""
+    """Writes out/tokenizer and out/tokenizer_2."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     texts = list(captions) + common_words() * 4
-    return write_clip(out / "tokenizer", texts), write_t5(out / "tokenizer_2", texts, max_length)
+    write_clip(out / "tokenizer", texts)
+    write_t5(out / "tokenizer_2", texts, max_length)
+
+
+def sizes(out):
+    """How many tokens each of the two knows."""
+    clip = json.loads((out / "tokenizer" / "vocab.json").read_text())
+    t5 = json.loads((out / "tokenizer_2" / "tokenizer.json").read_text())
+    return len(clip), len(t5["model"]["vocab"])
