@@ -76,6 +76,7 @@ void write_report(const std::filesystem::path& path, const Result& result, const
 int generate(const GenerateFlags& flags) {
   Request request = flags.request.request();
   request.keep_latents = !flags.latents_out.empty();
+  request.keep_images = false;  // each is written when it is shown
   const bool several_prompts = request.prompts.size() > 1;
   const OutputPattern pattern(flags.out, several_prompts || request.count > 1, !several_prompts);
   pattern.check_writable();

@@ -86,6 +86,55 @@ TEST_F(StreamingTest, ASmallBudgetReadsMoreHoldsLessAndGivesTheSameBits) {
   }
 }
 
+TEST_F(StreamingTest, ABatchSharesPassesAndEachImageKeepsItsBits) {
+  Request batch = request();
+  batch.prompts = {"a red circle", "a blue square"};
+  batch.count = 3;
+  Engine everything = Engine::open(options(0));
+  const Result alone = everything.generate(batch);
+  EXPECT_EQ(denoise(alone.phases).window, 1);
+  const std::uint64_t budget = smallest_budget() + 8 * kMiB;
+  const Result shared = Engine::open(options(budget)).generate(batch);
+  ASSERT_FALSE(shared.does_not_fit);
+  EXPECT_GT(denoise(shared.phases).window, 1);
+  ASSERT_EQ(shared.images.size(), 6u);
+  for (std::size_t i = 0; i < 6; ++i) {
+    EXPECT_EQ(shared.images[i].rgb, alone.images[i].rgb) << i;
+    EXPECT_EQ(shared.images[i].latents, alone.images[i].latents) << i;
+  }
+}
+
+TEST_F(StreamingTest, StreamedWeightsMoveOnceAStepForAWholeWindow) {
+  Request batch = request();
+  batch.count = 4;
+  const std::uint64_t budget = smallest_budget() + 8 * kMiB;
+  const Plan plan = Engine::open(options(budget)).plan(batch);
+  ASSERT_FALSE(plan.does_not_fit);
+  ASSERT_EQ(denoise(plan.phases).window, 4);
+  const StageReport& stage = denoise(plan.phases).stages.at(0);
+  EXPECT_EQ(stage.passes, 3u);
+  EXPECT_EQ(denoise(plan.phases).read_bytes, stage.resident_bytes + stage.passes * stage.pass_read_bytes);
+  std::uint64_t streamed = 0;
+  for (const GroupReport& group : stage.groups) streamed += group.residency == "streamed" ? group.bytes : 0;
+  EXPECT_EQ(stage.pass_read_bytes, streamed);
+}
+
+TEST_F(StreamingTest, PicturesThatAreNotKeptAreShownAndLetGo) {
+  class Shown final : public Observer {
+   public:
+    void on_image(const Image& image, int, int) override { sizes.push_back(image.rgb.size()); }
+    std::vector<std::size_t> sizes;
+  };
+  Request batch = request();
+  batch.count = 2;
+  batch.keep_images = false;
+  Shown shown;
+  const Result result = Engine::open(options(0)).generate(batch, &shown);
+  ASSERT_EQ(result.images.size(), 2u);
+  EXPECT_TRUE(result.images[0].rgb.empty() && result.images[1].rgb.empty());
+  EXPECT_EQ(shown.sizes, std::vector<std::size_t>(2, 128 * 128 * 3));
+}
+
 TEST_F(StreamingTest, AGenerousBudgetKeepsEverythingResident) {
   const Plan plan = Engine::open(options(4096 * kMiB)).plan(request());
   EXPECT_FALSE(plan.does_not_fit);
