@@ -15,6 +15,7 @@ using Command = std::function<int()>;
 Command add_generate(CLI::App& program);
 Command add_encode(CLI::App& program);
 Command add_plan(CLI::App& program);
+Command add_ladder(CLI::App& program);
 Command add_inspect(CLI::App& program);
 Command add_bench(CLI::App& program);
 

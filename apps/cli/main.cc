@@ -27,6 +27,7 @@ int run(int argc, char** argv) {
   commands.emplace_back("generate", add_generate(program));
   commands.emplace_back("encode", add_encode(program));
   commands.emplace_back("plan", add_plan(program));
+  commands.emplace_back("ladder", add_ladder(program));
   commands.emplace_back("inspect", add_inspect(program));
   commands.emplace_back("bench", add_bench(program));
 

@@ -31,8 +31,8 @@ std::uint64_t parse_budget(const std::string& text) {
   return bytes;
 }
 
-// "512x768" → width and height.
-void parse_size(const std::string& text, Request& request) {
+// "512x768"
+ImageSize parse_size(const std::string& flag, const std::string& text) {
   int width = 0;
   int height = 0;
   const char* end = text.data() + text.size();
@@ -40,10 +40,17 @@ void parse_size(const std::string& text, Request& request) {
   const bool has_separator = first.ec == std::errc{} && first.ptr != end && *first.ptr == 'x';
   const auto second = has_separator ? std::from_chars(first.ptr + 1, end, height) : first;
   if (!has_separator || second.ec != std::errc{} || second.ptr != end) {
-    throw CLI::ValidationError("--size", "'" + text + "' is not a size; write WIDTHxHEIGHT, for example 512x768");
+    throw CLI::ValidationError(flag, "'" + text + "' is not a size; write WIDTHxHEIGHT, for example 512x768");
   }
-  request.width = width;
-  request.height = height;
+  return {width, height};
+}
+
+void set_size(const std::string& text, Request& request) {
+  request.auto_size = text == "auto";
+  if (request.auto_size) return;
+  const ImageSize size = parse_size("--size", text);
+  request.width = size.width;
+  request.height = size.height;
 }
 
 }  // namespace
@@ -84,13 +91,25 @@ void RequestFlags::add_size_flags(CLI::App& app) {
   auto* width = app.add_option("--width", request_.width, "Pixels, a multiple of 16");
   auto* height = app.add_option("--height", request_.height, "Pixels, a multiple of 16");
   app.add_option_function<std::string>(
-         "--size", [this](const std::string& text) { parse_size(text, request_); }, "WIDTHxHEIGHT")
+         "--size", [this](const std::string& text) { set_size(text, request_); },
+         "WIDTHxHEIGHT, or auto: the largest usual size that fits the budget and --max-size")
       ->excludes(width)
       ->excludes(height);
 }
 
+void RequestFlags::add_max_size_flag(CLI::App& app) {
+  app.add_option_function<std::string>(
+      "--max-size", [this](const std::string& text) { request_.max_size = parse_size("--max-size", text); },
+      "WIDTHxHEIGHT that no side goes beyond");
+}
+
 void RequestFlags::add_image_flags(CLI::App& app) {
   add_size_flags(app);
+  add_max_size_flag(app);
+  add_sampling_flags(app);
+}
+
+void RequestFlags::add_sampling_flags(CLI::App& app) {
   app.add_option("--steps", request_.steps, "Denoising steps");
   app.add_option("--sigmas", request_.sigmas, "Own noise levels, decreasing in (0, 1], separated by commas")
       ->delimiter(',');

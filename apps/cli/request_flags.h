@@ -18,6 +18,8 @@ class RequestFlags {
   // Parts of the two above, for commands that take no more.
   void add_text_length_flag(CLI::App& app);
   void add_size_flags(CLI::App& app);
+  void add_max_size_flag(CLI::App& app);
+  void add_sampling_flags(CLI::App& app);
 
   const EngineOptions& engine_options() const { return engine_; }
   const Request& request() const { return request_; }

@@ -37,6 +37,16 @@ struct EngineOptions {
   bool reference_backend = false;  // compute with the naive f32 oracle: for tests, very slow
 };
 
+struct ImageSize {
+  int width = 0;   // pixels
+  int height = 0;  // pixels
+
+  friend bool operator==(const ImageSize&, const ImageSize&) = default;
+};
+
+// The sizes that FLUX is usually asked for with neither side above that of `max`, from the fewest pixels to the most.
+std::vector<ImageSize> usual_sizes(const ImageSize& max);
+
 // What to make. An absent optional takes the model's default.
 struct Request {
   std::vector<std::string> prompts;        // one or more; each gives `count` images
@@ -46,6 +56,8 @@ struct Request {
   double true_cfg = 1;                     // classifier-free guidance by a second pass; 1: off; needs negative
   std::optional<int> width;                // pixels, a multiple of 16
   std::optional<int> height;               // pixels, a multiple of 16
+  bool auto_size = false;                  // the largest of usual_sizes() that fits, in place of width and height
+  std::optional<ImageSize> max_size;       // bounds auto_size; absent: the model's own size
   std::optional<int> steps;                // denoising steps, 1 or more
   std::vector<double> sigmas;              // own noise levels in (0, 1], decreasing; sets the number of steps
   std::optional<double> guidance;          // distilled guidance; an error for models without it

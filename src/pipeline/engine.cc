@@ -101,7 +101,8 @@ class Engine::Impl {
   explicit Impl(const EngineOptions& options)
       : options_(options), model_(open_model(find_model(options.model))), backend_(make_backend(options)) {}
 
-  Plan plan(const Request& request) {
+  Plan plan(const Request& asked) {
+    const Request request = with_size(asked);
     const Job job = prepare(request, nullptr);
     return make_public_plan(request, job, plan_job(options_, job));
   }
@@ -127,7 +128,8 @@ class Engine::Impl {
     return public_embeddings(job, carried, std::move(tokenized.warnings));
   }
 
-  Result generate(const Request& request, Observer& observer) {
+  Result generate(const Request& asked, Observer& observer) {
+    const Request request = with_size(asked);
     std::vector<PromptEmbeds> embeds;
     const Job job = prepare(request, &embeds);
     const RequestPlan planned = plan_job(options_, job);
@@ -156,6 +158,33 @@ class Engine::Impl {
 
   RequestPlan plan_job(const EngineOptions& options, const Job& job) const {
     return plan_phases(settings(options), model_, job, list_phases(job));
+  }
+
+  // The request with the largest usual size that fits, or the smallest where none does, if it leaves the size to us.
+  Request with_size(const Request& request) const {
+    if (!request.auto_size) {
+      if (request.max_size) fail(ErrorCode::kInvalidArgument, "a largest size has no effect without an automatic size");
+      return request;
+    }
+    if (request.width || request.height) {
+      fail(ErrorCode::kInvalidArgument, "width and height contradict an automatic size: give one or the other");
+    }
+    Request sized = request;
+    sized.auto_size = false;
+    sized.max_size.reset();
+    const Job own = make_job(model_, options_, sized);
+    const ImageSize max = request.max_size.value_or(ImageSize{own.width, own.height});
+    std::vector<ImageSize> sizes = usual_sizes(max);
+    if (sizes.empty()) {
+      fail(ErrorCode::kInvalidArgument, "none of the usual sizes is within ", max.width, "x", max.height,
+           "; the smallest is 128x128");
+    }
+    for (auto size = sizes.rbegin(); size != sizes.rend(); ++size) {
+      sized.width = size->width;
+      sized.height = size->height;
+      if (!plan_job(options_, make_job(model_, options_, sized)).shortfall) break;
+    }
+    return sized;
   }
 
   Plan make_public_plan(const Request& request, const Job& job, const RequestPlan& planned) const {

@@ -176,6 +176,36 @@ TEST_F(StreamingTest, EverySuggestionFits) {
   EXPECT_TRUE(size_seen);
 }
 
+TEST_F(StreamingTest, AnAutomaticSizeIsTheLargestThatFits) {
+  Request automatic = request();
+  automatic.auto_size = true;
+  automatic.max_size = ImageSize{1024, 1024};
+  const std::uint64_t budget = 300 * kMiB;
+  const Plan plan = Engine::open(options(budget)).plan(automatic);
+  ASSERT_FALSE(plan.does_not_fit);
+  EXPECT_GT(plan.width, 128);
+  for (const ImageSize& size : usual_sizes({1024, 1024})) {
+    if (size.width * size.height <= plan.width * plan.height) continue;
+    Request larger = request();
+    larger.width = size.width;
+    larger.height = size.height;
+    EXPECT_TRUE(Engine::open(options(budget)).plan(larger).does_not_fit) << size.width << 'x' << size.height;
+  }
+  const Plan unbounded = Engine::open(options(0)).plan(automatic);
+  EXPECT_EQ(unbounded.width, 1024);
+  EXPECT_TRUE(Engine::open(options(kMiB)).plan(automatic).does_not_fit);
+}
+
+TEST_F(StreamingTest, ASizeIsGivenOrAutomaticNotBoth) {
+  Request both = request();
+  both.auto_size = true;
+  both.width = 128;
+  EXPECT_THROW(Engine::open(options(0)).plan(both), Error);
+  Request bound_only = request();
+  bound_only.max_size = ImageSize{512, 512};
+  EXPECT_THROW(Engine::open(options(0)).plan(bound_only), Error);
+}
+
 TEST_F(StreamingTest, ARefusalDoesNoWork) {
   const Result result = generate(kMiB);
   ASSERT_TRUE(result.does_not_fit);
