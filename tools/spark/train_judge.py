@@ -99,16 +99,17 @@ class Pool:
         self.scenes, self.pictures = scenes, pictures
         self.trained = max(len(pictures) - TESTED, len(pictures) // 2)
 
-    def batch(self, rows, device):
-        pictures = self.pictures[rows.to(self.pictures.device)].to(device).float() / 127.5 - 1
-        return judge.fitted(pictures), self.scenes[rows.to(self.scenes.x.device)].to(device)
+    def batch(self, rows):
+        return judge.fitted(self.pictures[rows].float() / 127.5 - 1), self.scenes[rows]
 
 
 def load_pools(folder, device):
-    """Every <width>x<height>*.pt of the folder: {"scenes": {field: tensor}, "pictures": bytes}."""
+    """Every square <side>x<side>*.pt of the folder: {"scenes": {field: tensor}, "pictures": bytes}."""
     for path in sorted(folder.glob("*.pt")):
-        held = torch.load(path, map_location="cpu")
-        yield Pool(Solids(**held["scenes"]).to("cpu"), held["pictures"].to(device))
+        width, height = path.stem.split("-")[0].split("x")
+        if width == height:
+            held = torch.load(path, map_location="cpu")
+            yield Pool(Solids(**held["scenes"]).to(device), held["pictures"].to(device))
 
 
 def small_pool(count, side, seed):
@@ -123,7 +124,8 @@ def small_pool(count, side, seed):
 def train(model, pools, autoencoder, args):
     device = torch.device(args.device)
     model.to(device, memory_format=torch.channels_last).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=args.rate, weight_decay=0.01)
+    torch.backends.cudnn.benchmark = True
+    optimizer = torch.optim.AdamW(model.parameters(), lr=args.rate, weight_decay=0.01, fused=device.type == "cuda")
     shares = torch.tensor([float(pool.trained) for pool in pools])
     start = reported = time.time()
     step, done = 0, 0.0
@@ -131,7 +133,7 @@ def train(model, pools, autoencoder, args):
         for group in optimizer.param_groups:
             group["lr"] = args.rate * min(1, (step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * done))
         pool = pools[int(torch.multinomial(shares, 1))]
-        pictures, scenes = pool.batch(torch.randint(pool.trained, (args.batch,)), device)
+        pictures, scenes = pool.batch(torch.randint(pool.trained, (args.batch,), device=device))
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             with torch.no_grad():
                 pictures = spoiled(pictures, autoencoder)
@@ -186,9 +188,9 @@ def test(model, pools, device, batch=100):
     rng = random.Random(5)
     right, flagged, finishes = {}, {}, [0, 0]
     for pool in pools:
-        rows = torch.arange(pool.trained, len(pool.pictures))
+        rows = torch.arange(pool.trained, len(pool.pictures), device=device)
         for part in rows.split(batch):
-            pictures, scenes = pool.batch(part, device)
+            pictures, scenes = pool.batch(part)
             known = scenes.to("cpu")
             plain = relations(known)
             for row, answer in enumerate(judge.look(model, pictures)):
@@ -215,6 +217,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pool", type=Path, help="folder of rendered pictures; without it a few are rendered")
     parser.add_argument("--weights", type=Path, default=judge.WEIGHTS)
+    parser.add_argument("--resume", action="store_true", help="go on from the weights there are")
     parser.add_argument("--test-only", action="store_true")
     parser.add_argument("--autoencoder", type=Path, help="an autoencoder whose round trip spoils some pictures")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -232,7 +235,8 @@ def main():
             from diffusers import AutoencoderKL
 
             autoencoder = AutoencoderKL.from_pretrained(args.autoencoder).to(args.device).eval()
-        judge.save(train(judge.Judge(), pools, autoencoder, args), args.weights)
+        model = judge.load(args.weights) if args.resume else judge.Judge()
+        judge.save(train(model, pools, autoencoder, args), args.weights)
     test(judge.load(args.weights, args.device), pools, args.device)
 
 
