@@ -24,6 +24,7 @@ class HashingSource final : public WeightSource {
 
   std::size_t num_groups() const override { return source_.num_groups(); }
   Lease acquire(std::size_t group) override;
+  std::uint64_t bytes_read() const override { return source_.bytes_read(); }
 
   // Of the names, dtypes, shapes and bytes of all weights, in whatever order and groups they come. Nothing until every
   // group has been leased.
