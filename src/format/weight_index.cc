@@ -97,6 +97,7 @@ WeightIndex open_shards(const fs::path& directory, const fs::path& index) {
 WeightIndex::WeightIndex(std::string component, std::vector<std::shared_ptr<const ReadableFile>> files)
     : component_(std::move(component)), files_(std::move(files)) {
   for (std::uint32_t i = 0; i < files_.size(); ++i) {
+    identities_.push_back(files_[i]->identity());
     for (TensorInfo& tensor : read_safetensors_header(*files_[i]).tensors) {
       total_bytes_ += tensor.num_bytes;
       const auto [it, added] =

@@ -49,6 +49,8 @@ class WeightIndex {
   const Entries& entries() const { return entries_; }
   std::span<const std::shared_ptr<const ReadableFile>> files() const { return files_; }
   const ReadableFile& file(const WeightEntry& entry) const { return *files_[entry.file]; }
+  // What each file was when its header was read: weights are where the index says as long as that has not changed.
+  std::span<const FileIdentity> identities() const { return identities_; }
   const std::string& component() const { return component_; }
 
   // Sum of all tensors' bytes.
@@ -57,6 +59,7 @@ class WeightIndex {
  private:
   std::string component_;
   std::vector<std::shared_ptr<const ReadableFile>> files_;
+  std::vector<FileIdentity> identities_;
   Entries entries_;
   std::uint64_t total_bytes_ = 0;
 };

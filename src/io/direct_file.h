@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <filesystem>
 #include <memory>
-#include <span>
 
 #include "io/file.h"
 
@@ -13,10 +12,9 @@ namespace steadyflux {
 // Offsets, lengths and addresses of direct reads are multiples of this.
 inline constexpr std::size_t kDirectAlignment = 4096;
 
-// Opens a regular file for direct reads; where the file system refuses them, reads go through the page cache and what
-// they put there is dropped again. Unaligned reads go through `bounce`, which is borrowed, aligned to kDirectAlignment
-// and a multiple of it long; files may share one. Errors are those of open_file.
-// Thread rule: unlike other files, only one thread may read files that share a bounce buffer.
-std::unique_ptr<ReadableFile> open_direct_file(const std::filesystem::path& path, std::span<std::byte> bounce);
+// Opens a regular file for direct reads of whole blocks; where the file system refuses them, reads go through the page
+// cache and what they put there is dropped again. Only read_blocks() may be called, with offset, length and address
+// multiples of kDirectAlignment. Errors are those of open_file.
+std::unique_ptr<ReadableFile> open_direct_file(const std::filesystem::path& path);
 
 }  // namespace steadyflux

@@ -23,6 +23,7 @@ class FaultyFile final : public ReadableFile {
 
   const std::string& name() const override { return file_->name(); }
   std::uint64_t size() const override { return file_->size(); }
+  FileIdentity identity() const override { return file_->identity(); }
 
   // How many reads the file has seen.
   std::uint64_t num_reads() const { return num_reads_.load(); }

@@ -1,5 +1,6 @@
 #include "io/file.h"
 
+#include <algorithm>
 #include <system_error>
 #include <utility>
 
@@ -18,6 +19,7 @@ class PlainFile final : public ReadableFile {
 
   const std::string& name() const override { return name_; }
   std::uint64_t size() const override { return size_; }
+  FileIdentity identity() const override { return handle_.identity(path_); }
 
  private:
   std::size_t read_some(std::uint64_t offset, std::span<std::byte> out) const override {
@@ -59,9 +61,13 @@ fs::path temporary_beside(const fs::path& path, int attempt) {
 
 void ReadableFile::read(std::uint64_t offset, std::span<std::byte> out) const {
   if (offset > size() || out.size() > size() - offset) fail_short(*this, offset, out.size());
-  while (!out.empty()) {
+  read_blocks(offset, out);
+}
+
+void ReadableFile::read_blocks(std::uint64_t offset, std::span<std::byte> out) const {
+  while (!out.empty() && offset < size()) {
     const std::size_t got = read_some(offset, out);
-    if (got == 0) fail_short(*this, offset, out.size());
+    if (got == 0) fail_short(*this, offset, std::min<std::uint64_t>(out.size(), size() - offset));
     offset += got;
     out = out.subspan(got);
   }

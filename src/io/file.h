@@ -28,6 +28,13 @@ class ReadableFile {
   // refuses, Error(kInvalidFile) when the file ends first. Allocates nothing unless it throws.
   void read(std::uint64_t offset, std::span<std::byte> out) const;
 
+  // The same for whole blocks, the last of which may reach past the end of the file: fills `out` up to there, and what
+  // lies beyond is left undefined.
+  void read_blocks(std::uint64_t offset, std::span<std::byte> out) const;
+
+  // What the system says of the file now. A file is no longer what it was when this differs.
+  virtual FileIdentity identity() const = 0;
+
  private:
   // Reads between 1 and out.size() bytes; 0 only at the end of the file. Throws Error(kIo).
   virtual std::size_t read_some(std::uint64_t offset, std::span<std::byte> out) const = 0;

@@ -15,6 +15,7 @@ class MemoryFile final : public ReadableFile {
 
   const std::string& name() const override { return name_; }
   std::uint64_t size() const override { return content_.size(); }
+  FileIdentity identity() const override { return {.size_bytes = content_.size()}; }
 
  private:
   std::size_t read_some(std::uint64_t offset, std::span<std::byte> out) const override;

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
-#include "backend/arena.h"
 #include "base/checked.h"
 #include "base/error.h"
+#include "io/direct_file.h"
 
 namespace steadyflux {
 namespace {
@@ -43,11 +44,42 @@ void check_weight(const WeightIndex& index, const WeightSpec& spec, const Weight
   }
 }
 
-PlacedWeight place_weight(const WeightIndex& index, const WeightSpec& spec, std::size_t offset) {
+PlacedWeight find_weight(const WeightIndex& index, const WeightSpec& spec) {
   const WeightEntry& entry = index.at(spec.name);
   check_weight(index, spec, entry);
-  return {spec.name, entry.dtype, spec.shape, entry.file, entry.offset, static_cast<std::size_t>(entry.num_bytes),
-          offset};
+  return {spec.name, entry.dtype, spec.shape, entry.file, entry.offset, static_cast<std::size_t>(entry.num_bytes), 0};
+}
+
+constexpr std::uint64_t block_of(std::uint64_t offset) { return offset / kDirectAlignment * kDirectAlignment; }
+
+// Whether the blocks of `run` and those of the weight, which begins behind the run's beginning, touch or overlap, and
+// the weight can lie in its image.
+bool continues(const FileRun& run, const PlacedWeight& weight) {
+  return weight.file == run.file && block_of(weight.file_offset) <= run.file_offset + run.num_bytes &&
+         (weight.file_offset - run.shift) % dtype_bytes(weight.dtype) == 0;
+}
+
+FileRun begin_run(const PlacedWeight& weight, std::size_t offset) {
+  return {weight.file, block_of(weight.file_offset), 0, offset, weight.file_offset % dtype_bytes(weight.dtype)};
+}
+
+// Makes the runs of a group from its weights and places these in them.
+void place_in_runs(GroupLayout& layout) {
+  std::vector<PlacedWeight*> weights;
+  for (PlacedWeight& weight : layout.weights) weights.push_back(&weight);
+  std::sort(weights.begin(), weights.end(), [](const PlacedWeight* a, const PlacedWeight* b) {
+    return std::tie(a->file, a->file_offset) < std::tie(b->file, b->file_offset);
+  });
+  for (PlacedWeight* weight : weights) {
+    if (layout.runs.empty() || !continues(layout.runs.back(), *weight)) {
+      layout.runs.push_back(begin_run(*weight, layout.num_bytes));
+    }
+    FileRun& run = layout.runs.back();
+    const auto end = static_cast<std::size_t>(weight->file_offset + weight->num_bytes - run.file_offset);
+    run.num_bytes = std::max(run.num_bytes, align_up(end, kDirectAlignment));
+    layout.num_bytes = run.offset + run.num_bytes;
+    weight->offset = run.offset + end - weight->num_bytes - run.shift;
+  }
 }
 
 }  // namespace
@@ -56,12 +88,10 @@ std::vector<GroupLayout> place_groups(const WeightIndex& index, std::span<const 
   std::vector<GroupLayout> layouts;
   layouts.reserve(groups.size());
   for (const GroupSpec& group : groups) {
-    GroupLayout layout{group.name, {}, 0};
-    for (const WeightSpec& spec : group.weights) {
-      layout.weights.push_back(place_weight(index, spec, layout.num_bytes));
-      layout.num_bytes += align_up(layout.weights.back().num_bytes, Arena::kAlignment);
-    }
-    layouts.push_back(std::move(layout));
+    GroupLayout& layout = layouts.emplace_back();
+    layout.name = group.name;
+    for (const WeightSpec& spec : group.weights) layout.weights.push_back(find_weight(index, spec));
+    place_in_runs(layout);
   }
   return layouts;
 }

@@ -21,13 +21,29 @@ struct PlacedWeight {
   std::uint32_t file = 0;  // into WeightIndex::files()
   std::uint64_t file_offset = 0;
   std::size_t num_bytes = 0;
-  std::size_t offset = 0;  // from the start of the group's memory, aligned to Arena::kAlignment
+  std::size_t offset = 0;  // from the start of the group's memory; aligned to the dtype, and no more than that
 };
 
+// A stretch of a file that is read into the group's memory as it is, blocks of kDirectAlignment bytes, weights and what
+// lies between. The last block may reach past the end of the file.
+struct FileRun {
+  std::uint32_t file = 0;  // into WeightIndex::files()
+  std::uint64_t file_offset = 0;
+  std::size_t num_bytes = 0;
+  std::size_t offset = 0;  // from the start of the group's memory
+  // The content lies so many bytes before where its blocks put it: 0 unless the file does not align its tensors to
+  // their dtype.
+  std::size_t shift = 0;
+};
+
+// A group's memory is an image of the runs of blocks that its weights are in, so that a disk can write it past the page
+// cache and without copies. Files rarely align tensors to more than 8 bytes; operations read weights once, into panels,
+// and cost the same for any alignment.
 struct GroupLayout {
   std::string name;
   std::vector<PlacedWeight> weights;  // in the order of the GroupSpec
-  std::size_t num_bytes = 0;          // memory of the group, a multiple of Arena::kAlignment
+  std::size_t num_bytes = 0;          // memory of the group, a multiple of kDirectAlignment
+  std::vector<FileRun> runs = {};     // in the order of their offsets, without gaps
 };
 
 // Lays out every group. Throws Error: kNotFound when a weight is absent, kInvalidFile when its shape is not what the
@@ -42,7 +58,7 @@ void check_all_known(const WeightIndex& index, std::span<const GroupSpec> groups
 // Memory of all groups together.
 std::size_t total_bytes(std::span<const GroupLayout> layouts);
 
-// The tensors of a group whose memory begins at `memory`, in order.
+// The tensors of a group whose memory begins at `memory`, in order. `memory` is aligned to kDirectAlignment.
 std::vector<Tensor> bind_group(const GroupLayout& layout, std::byte* memory);
 
 }  // namespace steadyflux

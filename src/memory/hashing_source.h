@@ -24,6 +24,7 @@ class HashingSource final : public WeightSource {
 
   std::size_t num_groups() const override { return source_.num_groups(); }
   Lease acquire(std::size_t group) override;
+  std::uint64_t bytes_read() const override { return source_.bytes_read(); }
 
   // Of the names, dtypes, shapes and bytes of all weights, in whatever order and groups they come. Nothing until every
   // group has been leased.
@@ -32,13 +33,13 @@ class HashingSource final : public WeightSource {
  private:
   void release(std::size_t) noexcept override {}
   Digest digest_of(const Tensor& tensor);
-  void add_downloaded(const Tensor& tensor, Hasher& hasher);
 
   WeightSource& source_;
   Backend& backend_;
   std::span<const GroupLayout> groups_;
   std::vector<bool> seen_;
   std::map<std::string, Digest> weights_;  // by name
+  std::vector<std::byte> piece_;           // of a tensor, in host memory
 };
 
 }  // namespace steadyflux

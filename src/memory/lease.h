@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <utility>
@@ -57,6 +58,8 @@ class WeightSource {
   virtual std::size_t num_groups() const = 0;
   // Waits until group `group` is in the device's memory. Throws Error naming file and tensor when it cannot be read.
   virtual Lease acquire(std::size_t group) = 0;
+  // Bytes read from files so far, for all groups together.
+  virtual std::uint64_t bytes_read() const { return 0; }
 
  private:
   friend class Lease;

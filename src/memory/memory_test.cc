@@ -32,15 +32,16 @@ std::shared_ptr<const ReadableFile> two_tensors() {
 
 WeightIndex two_tensor_index() { return WeightIndex("test", {two_tensors()}); }
 
-TEST(GroupLayout, PlacesWeightsAlignedInTheOrderAsked) {
+TEST(GroupLayout, IsAnImageOfTheFile) {
   const WeightIndex index = two_tensor_index();
   const std::vector<GroupSpec> groups = {{"g", {{"b", {3}}, {"a", {2, 3}}}}};
   const auto layouts = place_groups(index, groups);
   ASSERT_EQ(layouts.size(), 1u);
   EXPECT_EQ(layouts[0].weights[0].name, "b");
-  EXPECT_EQ(layouts[0].weights[0].offset, 0u);
-  EXPECT_EQ(layouts[0].weights[1].offset, 128u);
-  EXPECT_EQ(layouts[0].num_bytes, 256u);
+  EXPECT_EQ(layouts[0].weights[0].offset, index.at("b").offset);
+  EXPECT_EQ(layouts[0].weights[1].offset, index.at("a").offset);
+  EXPECT_EQ(layouts[0].runs.size(), 1u);
+  EXPECT_EQ(layouts[0].num_bytes, 4096u);
 }
 
 TEST(GroupLayout, NamesTheTensorThatDoesNotFit) {

@@ -6,8 +6,6 @@ namespace steadyflux {
 namespace {
 
 constexpr std::size_t kNumSlots = 2;
-// Large enough that a disk's rate does not depend on it, small beside any group worth streaming.
-constexpr std::size_t kBounceBytes = std::size_t{4} << 20;
 
 std::size_t largest_group(std::span<const GroupLayout> groups) {
   std::size_t largest = 0;
@@ -15,9 +13,7 @@ std::size_t largest_group(std::span<const GroupLayout> groups) {
   return largest;
 }
 
-std::size_t slots_bytes(std::span<const GroupLayout> groups) {
-  return kNumSlots * largest_group(groups) + kBounceBytes;
-}
+std::size_t slots_bytes(std::span<const GroupLayout> groups) { return kNumSlots * largest_group(groups); }
 
 }  // namespace
 
@@ -48,7 +44,6 @@ std::optional<Residency> choose_residency(std::span<const GroupLayout> groups, s
   Residency residency;
   residency.slot_bytes = largest_group(groups);
   residency.num_slots = kNumSlots;
-  residency.bounce_bytes = kBounceBytes;
   // A share of every stretch of groups stays: each group adds that share of its bytes to a credit, and stays when the
   // credit covers it.
   const std::size_t room = available_bytes - slots_bytes(groups);

@@ -16,11 +16,10 @@ struct Residency {
   std::size_t resident_bytes = 0;
   std::size_t slot_bytes = 0;  // of one slot: the largest streamed group; 0 when all are resident
   std::size_t num_slots = 0;
-  std::size_t bounce_bytes = 0;  // for reads that are not aligned
 
   bool all_resident() const { return num_slots == 0; }
   // Memory that the stage's weights take.
-  std::size_t weights_bytes() const { return resident_bytes + num_slots * slot_bytes + bounce_bytes; }
+  std::size_t weights_bytes() const { return resident_bytes + num_slots * slot_bytes; }
   // Bytes read from disk in `passes` passes over the groups.
   std::size_t read_bytes(std::span<const GroupLayout> groups, std::size_t passes) const;
 };

@@ -42,7 +42,7 @@ TEST(Residency, StreamsTheRestThroughTwoSlotsWithinWhatIsAvailable) {
 
 TEST(Residency, SpreadsResidentGroupsEvenly) {
   const auto groups = groups_of({10, 10, 10, 10, 10, 10, 10, 10});
-  const auto residency = choose_residency(groups, (20 + 4 + 40) * kMiB);
+  const auto residency = choose_residency(groups, (20 + 40) * kMiB);
   ASSERT_TRUE(residency);
   EXPECT_EQ(residency->resident, (std::vector<bool>{false, true, false, true, false, true, false, true}));
 }

@@ -1,20 +1,25 @@
 #include "memory/resident_store.h"
 
 #include "backend/arena.h"
+#include "base/checked.h"
+#include "base/error.h"
+#include "io/direct_file.h"
 
 namespace steadyflux {
 
-ResidentStore::ResidentStore(Backend& backend, const WeightIndex& index, std::span<const GroupLayout> layouts)
-    : region_(backend.reserve(total_bytes(layouts))) {
+ResidentStore::ResidentStore(Backend& backend, const WeightIndex& index, std::span<const GroupLayout> layouts,
+                             const OpenForReading& open)
+    : region_(backend.reserve(total_bytes(layouts) + kDirectAlignment)) {
+  GroupReader reader(index, open);
   groups_.reserve(layouts.size());
-  std::byte* memory = region_->data();
+  const auto address = align_up(reinterpret_cast<std::uintptr_t>(region_->data()), kDirectAlignment);
+  auto* memory = reinterpret_cast<std::byte*>(address);
   for (const GroupLayout& layout : layouts) {
-    for (const PlacedWeight& weight : layout.weights) {
-      index.files()[weight.file]->read(weight.file_offset, {memory + weight.offset, weight.num_bytes});
-    }
+    ensure(reader.read(layout, memory), "a read was cancelled by nobody");
     groups_.push_back(bind_group(layout, memory));
     memory += layout.num_bytes;
   }
+  bytes_read_ = reader.bytes_read();
 }
 
 MeasuredWeights::MeasuredWeights(std::span<const GroupLayout> layouts) {

@@ -8,32 +8,22 @@
 
 namespace steadyflux {
 
-std::vector<std::shared_ptr<const ReadableFile>> open_direct(const WeightIndex& index, std::span<std::byte> bounce) {
-  std::vector<std::shared_ptr<const ReadableFile>> files;
-  for (const auto& file : index.files()) {
-    files.push_back(open_direct_file(file->name(), bounce));
-    if (files.back()->size() != file->size()) {
-      fail(ErrorCode::kInvalidFile, file->name(), " has ", files.back()->size(), " bytes, but had ", file->size(),
-           " when the model was opened; is it being written?");
-    }
-  }
-  return files;
-}
-
 StreamedStore::StreamedStore(Backend& backend, const WeightIndex& index, std::span<const GroupLayout> groups,
-                             const Residency& residency, std::size_t passes, OpenForStreaming open)
-    : groups_(groups), resident_(residency.resident), slot_index_(groups.size()), slots_(residency.num_slots) {
+                             const Residency& residency, std::size_t passes, const OpenForReading& open)
+    : groups_(groups),
+      resident_(residency.resident),
+      files_(index, open),
+      slot_index_(groups.size()),
+      slots_(residency.num_slots) {
   ensure(!residency.all_resident() && residency.resident.size() == groups.size(), "nothing to stream");
   region_ = backend.reserve(residency.weights_bytes() + kDirectAlignment);
   auto address = align_up(reinterpret_cast<std::uintptr_t>(region_->data()), kDirectAlignment);
   auto* memory = reinterpret_cast<std::byte*>(address);
-  files_ = open(index, {memory, residency.bounce_bytes});
-  memory += residency.bounce_bytes;
   for (Slot& slot : slots_) slot.memory = std::exchange(memory, memory + residency.slot_bytes);
   for (std::size_t group = 0; group < groups.size(); ++group) {
     std::byte* place = memory;
     if (resident_[group]) {
-      read_group(group, place);
+      ensure(files_.read(groups[group], place), "a read was cancelled by nobody");
       memory += groups[group].num_bytes;
     } else {
       slot_index_[group] = streamed_.size() % slots_.size();
@@ -51,6 +41,7 @@ StreamedStore::~StreamedStore() {
     stop_ = true;
   }
   changed_.notify_all();
+  files_.cancel();
   reader_.join();
 }
 
@@ -76,19 +67,13 @@ void StreamedStore::release(std::size_t group) noexcept {
   changed_.notify_all();
 }
 
-void StreamedStore::read_group(std::size_t group, std::byte* memory) const {
-  for (const PlacedWeight& weight : groups_[group].weights) {
-    files_[weight.file]->read(weight.file_offset, {memory + weight.offset, weight.num_bytes});
-  }
-}
-
 void StreamedStore::read_ahead(std::size_t passes) {
   try {
     for (std::size_t pass = 0; pass < passes; ++pass) {
       for (const std::size_t group : streamed_) {
         Slot& slot = slot_of(group);
         if (!take_free(slot, group)) return;
-        read_group(group, slot.memory);
+        if (!files_.read(groups_[group], slot.memory)) return;
         {
           const std::lock_guard lock(mutex_);
           slot.state = SlotState::kReady;

@@ -11,18 +11,11 @@
 #include <vector>
 
 #include "backend/backend.h"
-#include "io/file.h"
+#include "memory/group_reader.h"
 #include "memory/lease.h"
 #include "memory/residency.h"
 
 namespace steadyflux {
-
-// Opens the files of an index for the streamer, in order; reads may use `bounce`.
-using OpenForStreaming = std::vector<std::shared_ptr<const ReadableFile>> (*)(const WeightIndex& index,
-                                                                              std::span<std::byte> bounce);
-
-// Direct reads: the page cache is neither needed nor filled.
-std::vector<std::shared_ptr<const ReadableFile>> open_direct(const WeightIndex& index, std::span<std::byte> bounce);
 
 // Resident groups are read once, when it is made; the others take turns in the slots, read ahead by a thread of its own
 // in the order in which forward code asks for them, pass after pass. A group has the same slot in every pass.
@@ -34,7 +27,7 @@ class StreamedStore final : public WeightSource {
   // Reads no more than `passes` passes. Borrows `groups` and `index` for as long as it lives.
   // Throws Error naming file and offset when a resident group cannot be read.
   StreamedStore(Backend& backend, const WeightIndex& index, std::span<const GroupLayout> groups,
-                const Residency& residency, std::size_t passes, OpenForStreaming open = open_direct);
+                const Residency& residency, std::size_t passes, const OpenForReading& open = open_direct);
   ~StreamedStore() override;
   StreamedStore(const StreamedStore&) = delete;
   StreamedStore& operator=(const StreamedStore&) = delete;
@@ -42,6 +35,7 @@ class StreamedStore final : public WeightSource {
   std::size_t num_groups() const override { return groups_.size(); }
   // Waits for the group's bytes. Throws what the reading thread met.
   Lease acquire(std::size_t group) override;
+  std::uint64_t bytes_read() const override { return files_.bytes_read(); }
 
  private:
   enum class SlotState { kFree, kReading, kReady, kLeased };
@@ -52,7 +46,6 @@ class StreamedStore final : public WeightSource {
   };
 
   void release(std::size_t group) noexcept override;
-  void read_group(std::size_t group, std::byte* memory) const;
   void read_ahead(std::size_t passes);
   // Waits until the slot can be read into; false when the store is being destroyed.
   bool take_free(Slot& slot, std::size_t group);
@@ -61,7 +54,7 @@ class StreamedStore final : public WeightSource {
   std::span<const GroupLayout> groups_;
   std::vector<bool> resident_;
   std::unique_ptr<Region> region_;
-  std::vector<std::shared_ptr<const ReadableFile>> files_;
+  GroupReader files_;
   std::vector<std::vector<Tensor>> tensors_;  // of each group, at its place
   std::vector<std::size_t> streamed_;         // groups that take turns, in order
   std::vector<std::size_t> slot_index_;       // of each group; unused for resident ones

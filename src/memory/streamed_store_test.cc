@@ -52,7 +52,6 @@ class StreamedStoreTest : public ::testing::Test {
       result.slot_bytes = std::max(result.slot_bytes, layouts_[i].num_bytes);
     }
     result.num_slots = 2;
-    result.bounce_bytes = 8192;
     return result;
   }
 
@@ -96,12 +95,12 @@ TEST_F(StreamedStoreTest, AGroupOutOfOrderIsABugThatIsReported) {
   EXPECT_THROW(streamed.acquire(2), Error);
 }
 
-std::vector<std::shared_ptr<const ReadableFile>> open_failing(const WeightIndex& index, std::span<std::byte>) {
-  return {std::make_shared<FaultyFile>(index.files()[0], Faults{.fail_every = 5})};
+std::shared_ptr<const ReadableFile> open_failing(const std::shared_ptr<const ReadableFile>& file) {
+  return std::make_shared<FaultyFile>(file, Faults{.fail_every = 5});
 }
 
-std::vector<std::shared_ptr<const ReadableFile>> open_short_reads(const WeightIndex& index, std::span<std::byte>) {
-  return {std::make_shared<FaultyFile>(index.files()[0], Faults{.max_bytes_per_read = 100})};
+std::shared_ptr<const ReadableFile> open_short_reads(const std::shared_ptr<const ReadableFile>& file) {
+  return std::make_shared<FaultyFile>(file, Faults{.max_bytes_per_read = 100});
 }
 
 TEST_F(StreamedStoreTest, AReadErrorReachesWhoWaitsAndNamesTheFile) {

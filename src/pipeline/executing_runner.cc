@@ -28,6 +28,7 @@ class CancellableSource final : public WeightSource {
     if (observer_.cancelled()) throw Cancelled{};
     return source_.acquire(group);
   }
+  std::uint64_t bytes_read() const override { return source_.bytes_read(); }
 
  private:
   void release(std::size_t) noexcept override {}

@@ -26,7 +26,6 @@ StageReport stage_report(const StagePlan& stage) {
   report.resident_bytes = stage.residency.resident_bytes;
   report.slots = stage.residency.num_slots;
   report.slot_bytes = stage.residency.slot_bytes;
-  report.staging_bytes = stage.residency.bounce_bytes;
   report.arena_bytes = stage.arena_bytes;
   report.carried_bytes = stage.held_bytes;
   report.pass_read_bytes = (stage.read_bytes() - stage.residency.resident_bytes) / stage.passes;

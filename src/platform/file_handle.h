@@ -6,10 +6,12 @@
 #include <filesystem>
 #include <span>
 
+#include "platform/file_identity.h"
+
 namespace steadyflux {
 
-// Owns one open file, or none after being moved from or closed. Thread rule: read_some and size_bytes may be called
-// from any thread; the rest from one at a time. Every Error is kIo and names the path unless said otherwise.
+// Owns one open file, or none after being moved from or closed. Thread rule: read_some, size_bytes and identity may be
+// called from any thread; the rest from one at a time. Every Error is kIo and names the path unless said otherwise.
 class FileHandle {
  public:
   FileHandle() = default;
@@ -35,6 +37,9 @@ class FileHandle {
   bool is_open() const { return native_ != kNone; }
 
   std::uint64_t size_bytes(const std::filesystem::path& path) const;
+
+  // What the system says of the file now, whatever its path leads to by now.
+  FileIdentity identity(const std::filesystem::path& path) const;
 
   // Reads between 1 and out.size() bytes at `offset`; 0 only at the end of the file (or when `out` is empty).
   // `path` is for the error alone.

@@ -1,6 +1,8 @@
 #include <windows.h>
 
+#include "platform/file_handle.h"
 #include "platform/file_identity.h"
+#include "platform/windows_error.h"
 
 namespace steadyflux {
 namespace {
@@ -36,6 +38,12 @@ std::optional<FileIdentity> identify_file(const std::filesystem::path& path) {
   const auto identity = identify(handle);
   ::CloseHandle(handle);
   return identity;
+}
+
+FileIdentity FileHandle::identity(const std::filesystem::path& path) const {
+  const auto identity = identify(reinterpret_cast<HANDLE>(native_));
+  if (!identity) fail_windows(ErrorCode::kIo, ::GetLastError(), "cannot examine ", path.string());
+  return *identity;
 }
 
 }  // namespace steadyflux

@@ -12,8 +12,10 @@ namespace steadyflux {
 // Creates an empty directory, distinct for every process and `name`, and removes it with all that is in it.
 class TemporaryDir {
  public:
-  explicit TemporaryDir(const std::string& name)
-      : path_(std::filesystem::temp_directory_path() / (name + '.' + std::to_string(process_id()))) {
+  // In `parent`, or where the system keeps such directories.
+  explicit TemporaryDir(const std::string& name, const std::filesystem::path& parent = {})
+      : path_((parent.empty() ? std::filesystem::temp_directory_path() : parent) /
+              (name + '.' + std::to_string(process_id()))) {
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
   }
