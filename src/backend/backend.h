@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "ops/ops.h"
@@ -52,6 +53,9 @@ class Backend {
   virtual ~Backend() = default;
 
   virtual std::string_view name() const = 0;
+
+  // Names everything about the device that the bits of its results depend on: kernels, libraries, instruction sets.
+  virtual std::string arithmetic() const { return std::string(name()); }
 
   // Whether the device has memory of its own, at addresses that no host code may touch. Otherwise reserve() gives host
   // memory, and weights can be read straight into it.

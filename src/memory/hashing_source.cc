@@ -13,7 +13,7 @@ constexpr std::size_t kPieceBytes = 128 * 1024;
 }  // namespace
 
 HashingSource::HashingSource(WeightSource& source, Backend& backend, std::span<const GroupLayout> groups)
-    : source_(source), backend_(backend), groups_(groups), seen_(groups.size()), piece_(kPieceBytes) {
+    : source_(source), backend_(backend), groups_(groups), seen_(groups.size()) {
   ensure(source.num_groups() == groups.size(), "these are not the groups of the source");
 }
 
@@ -40,13 +40,22 @@ Digest HashingSource::digest_of(const Tensor& tensor) {
   Hasher hasher;
   hasher.add(dtype_name(tensor.dtype));
   hasher.add(tensor.shape.to_string());
+  if (backend_.is_discrete()) {
+    add_downloaded(tensor, hasher);
+  } else {
+    hasher.add_bytes({tensor.data, tensor.num_bytes()});
+  }
+  return hasher.digest();
+}
+
+void HashingSource::add_downloaded(const Tensor& tensor, Hasher& hasher) {
+  std::vector<std::byte> memory(kPieceBytes);
   const std::size_t num_bytes = tensor.num_bytes();
-  for (std::size_t done = 0; done < num_bytes; done += piece_.size()) {
-    const std::span piece = std::span(piece_).first(std::min(piece_.size(), num_bytes - done));
+  for (std::size_t done = 0; done < num_bytes; done += kPieceBytes) {
+    const std::span piece = std::span(memory).first(std::min(kPieceBytes, num_bytes - done));
     backend_.download(Tensor(tensor.data + done, DType::kU8, {static_cast<std::int64_t>(piece.size())}), piece);
     hasher.add_bytes(piece);
   }
-  return hasher.digest();
 }
 
 }  // namespace steadyflux

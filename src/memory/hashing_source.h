@@ -33,13 +33,13 @@ class HashingSource final : public WeightSource {
  private:
   void release(std::size_t) noexcept override {}
   Digest digest_of(const Tensor& tensor);
+  void add_downloaded(const Tensor& tensor, Hasher& hasher);
 
   WeightSource& source_;
   Backend& backend_;
   std::span<const GroupLayout> groups_;
   std::vector<bool> seen_;
   std::map<std::string, Digest> weights_;  // by name
-  std::vector<std::byte> piece_;           // of a tensor, in host memory
 };
 
 }  // namespace steadyflux

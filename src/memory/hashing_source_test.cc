@@ -24,8 +24,10 @@ class TwoWeights final : public WeightSource {
   Lease acquire(std::size_t group) override { return {*this, group, tensors_[group]}; }
   std::span<const GroupLayout> layouts() const { return layouts_; }
 
-  std::optional<Digest> digest(std::initializer_list<std::size_t> order) {
-    HashingSource source(*this, *backend_, layouts_);
+  std::optional<Digest> digest(std::initializer_list<std::size_t> order) { return digest(order, *this, *backend_); }
+
+  std::optional<Digest> digest(std::initializer_list<std::size_t> order, WeightSource& weights, Backend& backend) {
+    HashingSource source(weights, backend, layouts_);
     for (const std::size_t group : order) source.acquire(group);
     return source.digest();
   }

@@ -1,5 +1,8 @@
 #include "backend/cpu/cpu_backend.h"
 
+#include <hwy/targets.h>
+
+#include <string>
 #include <variant>
 
 #include "backend/cpu/attention.h"
@@ -36,6 +39,11 @@ class CpuBackend final : public HostBackend {
         lock_memory_(options.lock_memory) {}
 
   std::string_view name() const override { return "cpu"; }
+
+  std::string arithmetic() const override {
+    return "cpu, " + cpu::products_arithmetic() + (context_.bf16_products ? ", bf16 products" : ", f32 products") +
+           ", kernels of " + std::to_string(hwy::SupportedTargets());
+  }
 
   std::size_t scratch_bytes(const ops::Op& op) override {
     return std::visit([this](const auto& concrete) { return cpu::scratch_bytes(context_, concrete); }, op);

@@ -181,4 +181,10 @@ bool has_bf16_products() {
   return (isa & bf16) == bf16;
 }
 
+std::string products_arithmetic() {
+  const dnnl_version_t& library = *dnnl::version();
+  return "oneDNN " + std::to_string(library.major) + '.' + std::to_string(library.minor) + '.' +
+         std::to_string(library.patch) + " on " + instruction_set();
+}
+
 }  // namespace steadyflux::cpu

@@ -68,4 +68,7 @@ std::string instruction_set();
 // Whether this processor, as far as oneDNN may use it, multiplies bf16 natively.
 bool has_bf16_products();
 
+// oneDNN's version and the instruction sets that it uses here: what the bits of products depend on.
+std::string products_arithmetic();
+
 }  // namespace steadyflux::cpu

@@ -47,6 +47,7 @@ class MeasureBackend final : public Backend {
   Trace take_trace();
 
   std::string_view name() const override { return "measure"; }
+  std::string arithmetic() const override { return target_.arithmetic(); }
   bool is_discrete() const override { return target_.is_discrete(); }
   DeviceMemory device_memory() const override { return target_.device_memory(); }
   std::size_t scratch_bytes(const ops::Op& op) override { return target_.scratch_bytes(op); }

@@ -95,6 +95,7 @@ class SimulatedDevice final : public Backend {
   }
 
   std::string_view name() const override { return "simulated"; }
+  std::string arithmetic() const override { return scratch_planner_->arithmetic(); }
   bool is_discrete() const override { return true; }
   DeviceMemory device_memory() const override {
     return {options_.memory_bytes, options_.overhead_bytes, pool_.reserved_bytes()};

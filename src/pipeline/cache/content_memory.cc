@@ -1,0 +1,97 @@
+#include "pipeline/cache/content_memory.h"
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "base/error.h"
+#include "io/file.h"
+#include "platform/file_identity.h"
+
+namespace steadyflux {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kContentNote = "content";
+
+// File times stand still for a tick of the kernel's clock (at most 10 ms), and longer on some network file systems.
+constexpr std::int64_t kSettledAfterNs = 100'000'000;
+
+std::vector<fs::path> list_files(const fs::path& directory) {
+  std::vector<fs::path> files;
+  std::error_code error;
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    std::error_code vanished;
+    if (it->is_regular_file(vanished)) files.push_back(it->path());
+  }
+  if (error) fail(ErrorCode::kIo, "cannot list ", directory.string(), ": ", error.message());
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+std::int64_t now_ns() {
+  const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(since_epoch).count();
+}
+
+Digest memory_key(std::string_view part, const DirectoryState& state) {
+  Hasher hasher;
+  hasher.add("content of files 1");
+  hasher.add(part);
+  hasher.add(state.identity);
+  return hasher.digest();
+}
+
+}  // namespace
+
+DirectoryState examine_directory(const fs::path& directory) {
+  DirectoryState state;
+  state.taken_ns = now_ns();
+  Hasher hasher;
+  for (const fs::path& file : list_files(directory)) {
+    const auto identity = identify_file(file);
+    if (!identity) continue;
+    hasher.add(file.filename().string());
+    hasher.add(identity->device);
+    hasher.add(identity->inode);
+    hasher.add(identity->size_bytes);
+    hasher.add(static_cast<std::uint64_t>(identity->modified_ns));
+    hasher.add(static_cast<std::uint64_t>(identity->changed_ns));
+    state.newest_ns = std::max({state.newest_ns, identity->modified_ns, identity->changed_ns});
+  }
+  state.identity = hasher.digest();
+  return state;
+}
+
+std::optional<Digest> recall_content(CacheDirectory& cache, std::string_view part, const DirectoryState& state) {
+  const auto entry = cache.find(memory_key(part, state), {});
+  if (!entry) return std::nullopt;
+  const auto note = entry->notes.find(std::string(kContentNote));
+  return note != entry->notes.end() ? Digest::from_hex(note->second) : std::nullopt;
+}
+
+void remember_content(CacheDirectory& cache, std::string_view part, const fs::path& directory,
+                      const DirectoryState& before, const Digest& content) {
+  if (before.taken_ns - before.newest_ns < kSettledAfterNs) return;
+  if (examine_directory(directory) != before) return;
+  cache.store(memory_key(part, before), {}, {{std::string(kContentNote), content.to_hex()}});
+}
+
+Digest content_of_small_files(CacheDirectory& cache, const fs::path& directory, std::uint64_t max_bytes) {
+  constexpr std::string_view kPart = "all files";
+  const DirectoryState before = examine_directory(directory);
+  if (const auto known = recall_content(cache, kPart, before)) return *known;
+  Hasher hasher;
+  for (const fs::path& file : list_files(directory)) {
+    hasher.add(file.filename().string());
+    hasher.add(read_whole_file(file, max_bytes));
+  }
+  const Digest content = hasher.digest();
+  remember_content(cache, kPart, directory, before, content);
+  return content;
+}
+
+}  // namespace steadyflux
