@@ -113,6 +113,7 @@ const char* name_of(const LayerNorm&) { return "layer_norm"; }
 const char* name_of(const RmsNorm&) { return "rms_norm"; }
 const char* name_of(const QkNormRope&) { return "qk_norm_rope"; }
 const char* name_of(const Attention&) { return "attention"; }
+const char* name_of(const GroupNormRows&) { return "group_norm_rows"; }
 const char* name_of(const GroupNormStats&) { return "group_norm_stats"; }
 const char* name_of(const GroupNormApply&) { return "group_norm_apply"; }
 const char* name_of(const Conv2d&) { return "conv2d"; }
@@ -188,14 +189,23 @@ void check_op(const Attention& op) {
   contract.tensor("out", op.out, Kind::kActivation, op.q.shape);
 }
 
-void check_op(const GroupNormStats& op) {
+void check_op(const GroupNormRows& op) {
   const Contract contract(name_of(op));
   contract.rank("x", op.x, 3);
   const std::int64_t channels = op.x.dim(2);
   contract.tensor("x", op.x, Kind::kActivation, op.x.shape);
   contract.require(op.groups >= 1 && channels % op.groups == 0, "groups", "expected a divisor of ", channels,
                    " channels, got ", op.groups);
-  contract.tensor("stats", op.stats, Kind::kF32, {op.groups, 2});
+  contract.tensor("moments", op.moments, Kind::kF32, {op.x.dim(0), op.groups, 2});
+  contract.contiguous("moments", op.moments);
+}
+
+void check_op(const GroupNormStats& op) {
+  const Contract contract(name_of(op));
+  contract.rank("moments", op.moments, 3);
+  contract.tensor("moments", op.moments, Kind::kF32, {op.moments.dim(0), op.moments.dim(1), 2});
+  contract.contiguous("moments", op.moments);
+  contract.tensor("stats", op.stats, Kind::kF32, {op.moments.dim(1), 2});
 }
 
 void check_op(const GroupNormApply& op) {

@@ -53,7 +53,9 @@ Cost cost_of(const Attention& op) {
   return {4 * pairs * product(op.q.dim(1), op.q.dim(2)), traffic(op.q, op.k, op.v, op.relative_bias, op.out)};
 }
 
-Cost cost_of(const GroupNormStats& op) { return {4 * elements(op.x), traffic(op.x, op.stats)}; }
+Cost cost_of(const GroupNormRows& op) { return {4 * elements(op.x), traffic(op.x, op.moments)}; }
+
+Cost cost_of(const GroupNormStats& op) { return {2 * elements(op.moments), traffic(op.moments, op.stats)}; }
 
 Cost cost_of(const GroupNormApply& op) {
   return {(4 + activation_flops(op.activation)) * elements(op.x), traffic(op.x, op.stats, op.weight, op.bias, op.out)};

@@ -92,11 +92,19 @@ struct Attention {
   Tensor out;  // [q_rows, heads, head_dim]
 };
 
-// Mean and 1/sqrt(variance + eps) of each channel group over all pixels: stats[g] = {mean, rstd}, f32.
-// Summation order is fixed by row index, not by how the work was split.
-struct GroupNormStats {
+// Mean and variance of each channel group over each row of pixels: moments[y, g] = {mean, variance}, f32. Those of a
+// row depend on that row alone, so that an image may come in bands.
+struct GroupNormRows {
   Tensor x;  // [height, width, channels]
   std::int64_t groups = 1;
+  Tensor moments;  // [height, groups, 2] f32, contiguous
+};
+
+// Mean and 1/sqrt(variance + eps) of each channel group over all rows of an image: stats[g] = {mean, rstd}, f32. The
+// rows being of one length, the mean is that of their means, and the variance is the mean of their variances plus the
+// variance of their means. Summed in the order of the rows.
+struct GroupNormStats {
+  Tensor moments;  // [height, groups, 2] f32, contiguous
   float eps = 1e-6f;
   Tensor stats;  // [groups, 2] f32
 };
@@ -192,8 +200,9 @@ struct ToRgb8 {
   Tensor out;  // [height, width, 3] u8
 };
 
-using Op = std::variant<LinearMany, LayerNorm, RmsNorm, QkNormRope, Attention, GroupNormStats, GroupNormApply, Conv2d,
-                        EmbedRows, Glu, Add, EulerStep, TrueCfg, UnpackLatents, PackLatents, ToRgb8>;
+using Op =
+    std::variant<LinearMany, LayerNorm, RmsNorm, QkNormRope, Attention, GroupNormRows, GroupNormStats, GroupNormApply,
+                 Conv2d, EmbedRows, Glu, Add, EulerStep, TrueCfg, UnpackLatents, PackLatents, ToRgb8>;
 
 // "linear_many", "layer_norm", …: for traces, reports and messages.
 const char* op_name(const Op& op);

@@ -89,8 +89,11 @@ TEST(OpsCheck, AttentionTensorsAgree) {
 }
 
 TEST(OpsCheck, GroupsDivideChannels) {
-  EXPECT_EQ(violation(GroupNormStats{.x = f32({3, 4, 24}), .groups = 8, .stats = f32({8, 2})}), "");
-  EXPECT_NE(violation(GroupNormStats{.x = f32({3, 4, 24}), .groups = 7, .stats = f32({7, 2})}), "");
+  EXPECT_EQ(violation(GroupNormRows{.x = f32({3, 4, 24}), .groups = 8, .moments = f32({3, 8, 2})}), "");
+  EXPECT_NE(violation(GroupNormRows{.x = f32({3, 4, 24}), .groups = 7, .moments = f32({3, 7, 2})}), "");
+  EXPECT_NE(violation(GroupNormRows{.x = f32({3, 4, 24}), .groups = 8, .moments = f32({4, 8, 2})}), "");
+  EXPECT_EQ(violation(GroupNormStats{.moments = f32({3, 8, 2}), .stats = f32({8, 2})}), "");
+  EXPECT_NE(violation(GroupNormStats{.moments = f32({3, 8, 2}), .stats = f32({7, 2})}), "");
   EXPECT_NE(
       violation(GroupNormApply{
           .x = f32({3, 4, 24}), .stats = f32({7, 2}), .weight = f32({24}), .bias = f32({24}), .out = f32({3, 4, 24})}),

@@ -120,9 +120,19 @@ Bounds bounds_of(const ops::Conv2d& op) {
 struct Moments {
   double mean = 0;
   double mean_error = 0;
+  double variance = 0;
+  double variance_error = 0;
   double rstd = 0;
   double rstd_error = 0;
 };
+
+Moments with_rstd(Moments m, double variance, double variance_error, double eps) {
+  m.variance = variance;
+  m.variance_error = variance_error;
+  m.rstd = 1 / std::sqrt(variance + eps);
+  m.rstd_error = m.rstd * (variance_error / (variance + eps) / 2 + 4 * kUnitF32);
+  return m;
+}
 
 // `values` gives value i of `count`. About zero, not about the mean, for RMS norm.
 template <typename F>
@@ -143,9 +153,7 @@ Moments moments(std::int64_t count, double eps, bool about_mean, F&& values) {
     variance += distance * distance / n;
   }
   const double variance_error = (sum_error(count) + 4 * kUnitF32) * variance + result.mean_error * result.mean_error;
-  result.rstd = 1 / std::sqrt(variance + eps);
-  result.rstd_error = result.rstd * (variance_error / (variance + eps) / 2 + 4 * kUnitF32);
-  return result;
+  return with_rstd(result, variance, variance_error, eps);
 }
 
 // (x - mean) * rstd. The subtraction may have been folded into x * a + b, which rounds x * a and mean * a.
@@ -210,19 +218,35 @@ Bounds bounds_of(const ops::QkNormRope& op) {
   return bounds;
 }
 
-Bounds bounds_of(const ops::GroupNormStats& op) {
-  const std::int64_t width = op.x.dim(1);
+Bounds bounds_of(const ops::GroupNormRows& op) {
   const std::int64_t channels = op.x.dim(2);
   const std::int64_t size = channels / op.groups;
   Bounds bounds;
-  for (std::int64_t group = 0; group < op.groups; ++group) {
-    const auto value = [&](std::int64_t i) {
-      const std::int64_t pixel = i / size;
-      return load(op.x, pixel / width, pixel % width * channels + group * size + i % size);
-    };
-    const Moments m = moments(op.x.dim(0) * width * size, op.eps, true, value);
-    bounds.push_back(m.mean_error);
-    bounds.push_back(m.rstd_error);
+  for (std::int64_t row = 0; row < op.x.dim(0); ++row) {
+    for (std::int64_t group = 0; group < op.groups; ++group) {
+      const auto value = [&](std::int64_t i) { return load(op.x, row, i / size * channels + group * size + i % size); };
+      const Moments m = moments(op.x.dim(1) * size, 0, true, value);
+      bounds.push_back(m.mean_error);
+      bounds.push_back(m.variance_error);
+    }
+  }
+  return bounds;
+}
+
+Bounds bounds_of(const ops::GroupNormStats& op) {
+  const std::int64_t height = op.moments.dim(0);
+  const std::int64_t groups = op.moments.dim(1);
+  Bounds bounds;
+  for (std::int64_t group = 0; group < groups; ++group) {
+    const auto row_mean = [&](std::int64_t row) { return load(op.moments, (row * groups + group) * 2); };
+    const auto row_variance = [&](std::int64_t row) { return load(op.moments, (row * groups + group) * 2 + 1); };
+    const Moments of_means = moments(height, 0, true, row_mean);
+    double within = 0;
+    for (std::int64_t row = 0; row < height; ++row) within += row_variance(row) / static_cast<double>(height);
+    const double variance_error = of_means.variance_error + (sum_error(height) + 2 * kUnitF32) * within;
+    const Moments whole = with_rstd(of_means, of_means.variance + within, variance_error, op.eps);
+    bounds.push_back(whole.mean_error);
+    bounds.push_back(whole.rstd_error);
   }
   return bounds;
 }
@@ -234,7 +258,7 @@ Bounds bounds_of(const ops::GroupNormApply& op) {
   for (std::int64_t y = 0; y < op.x.dim(0); ++y) {
     for (std::int64_t i = 0; i < op.x.dim(1) * channels; ++i) {
       const std::int64_t channel = i % channels;
-      const Moments m = {load(op.stats, channel / size, 0), 0, load(op.stats, channel / size, 1), 0};
+      const Moments m = {.mean = load(op.stats, channel / size, 0), .rstd = load(op.stats, channel / size, 1)};
       const Uncertain scaled = times(normalised(load(op.x, y, i), m), load(op.weight, channel));
       bounds.push_back(activated(plus(scaled, load(op.bias, channel)), op.activation).error);
     }

@@ -53,13 +53,22 @@ std::string name_of(const GroupShape& shape) {
          "_g" + std::to_string(shape.groups);
 }
 
-Case group_norm_stats(const GroupShape& shape, DType x, const Spec& spec) {
-  const std::string name = "group_norm_stats_" + name_of(shape) + "_mean" +
-                           std::to_string(static_cast<int>(spec.mean)) + "_" + conformance::name_of(x);
+Case group_norm_rows(const GroupShape& shape, DType x, const Spec& spec) {
+  const std::string name = "group_norm_rows_" + name_of(shape) + "_mean" + std::to_string(static_cast<int>(spec.mean)) +
+                           "_" + conformance::name_of(x);
   return {name, [=](Builder& builder) -> ops::Op {
-            return ops::GroupNormStats{.x = builder.input(x, {shape.height, shape.width, shape.channels}, spec),
-                                       .groups = shape.groups,
-                                       .stats = builder.output(DType::kF32, {shape.groups, 2})};
+            return ops::GroupNormRows{.x = builder.input(x, {shape.height, shape.width, shape.channels}, spec),
+                                      .groups = shape.groups,
+                                      .moments = builder.output(DType::kF32, {shape.height, shape.groups, 2})};
+          }};
+}
+
+Case group_norm_stats(std::int64_t height, std::int64_t groups, double mean) {
+  const std::string name = "group_norm_stats_" + std::to_string(height) + "_g" + std::to_string(groups) + "_mean" +
+                           std::to_string(static_cast<int>(mean));
+  return {name, [=](Builder& builder) -> ops::Op {
+            return ops::GroupNormStats{.moments = builder.input(DType::kF32, {height, groups, 2}, {.mean = mean}),
+                                       .stats = builder.output(DType::kF32, {groups, 2})};
           }};
 }
 
@@ -116,13 +125,16 @@ void add_group_norms(std::vector<Case>& cases) {
   for (const DType x : kActivationTypes) {
     for (const GroupShape& shape :
          {GroupShape{1, 1, 32, 32}, {3, 5, 24, 8}, {7, 9, 96, 32}, {33, 17, 16, 1}, {64, 48, 32, 4}, {2, 3, 512, 32}}) {
-      cases.push_back(group_norm_stats(shape, x, {}));
+      cases.push_back(group_norm_rows(shape, x, {}));
       cases.push_back(group_norm_apply(shape, x, x, ops::Activation::kSilu, false));
       cases.push_back(group_norm_apply(shape, x, x, ops::Activation::kNone, true));
     }
-    cases.push_back(group_norm_stats({40, 40, 24, 8}, x, {.mean = 20}));
-    cases.push_back(group_norm_stats({9, 10, 24, 3}, x, {.gap = 24}));
+    cases.push_back(group_norm_rows({5, 320, 24, 8}, x, {.mean = 20}));
+    cases.push_back(group_norm_rows({9, 10, 24, 3}, x, {.gap = 24}));
     cases.push_back(group_norm_apply({5, 7, 24, 3}, x, DType::kF16, ops::Activation::kSilu, true));
+  }
+  for (const std::int64_t height : {1, 2, 37, 1024}) {
+    for (const std::int64_t groups : {1, 32}) cases.push_back(group_norm_stats(height, groups, groups == 1 ? 20 : 2));
   }
 }
 

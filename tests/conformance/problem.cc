@@ -24,6 +24,7 @@ Tensor output_of(const AnyOp& op) {
   return {};
 }
 Tensor output_of(const ops::QkNormRope& op) { return op.x; }
+Tensor output_of(const ops::GroupNormRows& op) { return op.moments; }
 Tensor output_of(const ops::GroupNormStats& op) { return op.stats; }
 Tensor output_of(const ops::EulerStep& op) { return op.latents; }
 Tensor output_of(const ops::UnpackLatents& op) { return op.image; }

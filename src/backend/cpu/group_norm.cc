@@ -10,21 +10,18 @@ namespace {
 // Pixels widened at a time: about as many elements as the innermost cache holds of input and output.
 std::int64_t pixels_per_run(std::int64_t channels) { return std::max<std::int64_t>(1, 2048 / channels); }
 
-struct StatsScratch {
-  double* row_sums;  // [height, groups, {sum, sum of squares}]
+struct RowsScratch {
   PerWorker<double> channel_sums;
   PerWorker<float> run;
 };
 
-StatsScratch lay_out(const Context& context, const ops::GroupNormStats& op, Arena& arena) {
+RowsScratch lay_out(const Context& context, const ops::GroupNormRows& op, Arena& arena) {
   const std::int64_t channels = op.x.dim(2);
-  return {allocate_shared<double>(arena, op.x.dim(0) * op.groups * 2),
-          {context, arena, 2 * channels},
-          {context, arena, pixels_per_run(channels) * channels}};
+  return {{context, arena, 2 * channels}, {context, arena, pixels_per_run(channels) * channels}};
 }
 
-// Sums of one image row, by group.
-void sum_row(const ops::GroupNormStats& op, std::int64_t row, double* channel_sums, float* buffer, double* row_sums) {
+// Moments of one image row, by group. Sums are double: squares may be taken as they are.
+void measure_row(const ops::GroupNormRows& op, std::int64_t row, double* channel_sums, float* buffer) {
   const std::int64_t width = op.x.dim(1);
   const std::int64_t channels = op.x.dim(2);
   const std::int64_t run = pixels_per_run(channels);
@@ -37,6 +34,8 @@ void sum_row(const ops::GroupNormStats& op, std::int64_t row, double* channel_su
     add_moments(x, static_cast<std::size_t>(pixels.count), static_cast<std::size_t>(channels), channel_sums);
   }
   const std::int64_t group_channels = channels / op.groups;
+  const auto size = static_cast<double>(width * group_channels);
+  auto* moments = reinterpret_cast<float*>(row_address(op.moments, row));
   for (std::int64_t group = 0; group < op.groups; ++group) {
     double sum = 0;
     double squares = 0;
@@ -44,8 +43,9 @@ void sum_row(const ops::GroupNormStats& op, std::int64_t row, double* channel_su
       sum += channel_sums[c];
       squares += channel_sums[channels + c];
     }
-    row_sums[2 * group] = sum;
-    row_sums[2 * group + 1] = squares;
+    const double mean = sum / size;
+    moments[2 * group] = static_cast<float>(mean);
+    moments[2 * group + 1] = static_cast<float>(std::max(0.0, squares / size - mean * mean));
   }
 }
 
@@ -69,33 +69,41 @@ ApplyScratch lay_out(const Context& context, const ops::GroupNormApply& op, Aren
 
 }  // namespace
 
-std::size_t scratch_bytes(const Context& context, const ops::GroupNormStats& op) {
+std::size_t scratch_bytes(const Context& context, const ops::GroupNormRows& op) {
   Arena arena = Arena::measuring();
   lay_out(context, op, arena);
   return arena.peak_bytes();
 }
 
-// Sums are double: rows in parallel, then over rows in their order.
-void run(Context& context, const ops::GroupNormStats& op, Arena& arena) {
-  const StatsScratch scratch = lay_out(context, op, arena);
-  const std::int64_t height = op.x.dim(0);
-  context.parallel(height, [&](std::int64_t row, int worker) {
-    sum_row(op, row, scratch.channel_sums[worker], scratch.run[worker], scratch.row_sums + row * op.groups * 2);
+void run(Context& context, const ops::GroupNormRows& op, Arena& arena) {
+  const RowsScratch scratch = lay_out(context, op, arena);
+  context.parallel(op.x.dim(0), [&](std::int64_t row, int worker) {
+    measure_row(op, row, scratch.channel_sums[worker], scratch.run[worker]);
   });
-  const double size = static_cast<double>(op.x.shape.num_elements() / op.groups);
-  for (std::int64_t group = 0; group < op.groups; ++group) {
-    double sum = 0;
-    double squares = 0;
+}
+
+std::size_t scratch_bytes(const Context&, const ops::GroupNormStats&) { return 0; }
+
+void run(Context&, const ops::GroupNormStats& op, Arena&) {
+  const std::int64_t height = op.moments.dim(0);
+  const std::int64_t groups = op.moments.dim(1);
+  const auto count = static_cast<double>(height);
+  for (std::int64_t group = 0; group < groups; ++group) {
+    const float* moments = op.moments.as<const float>() + 2 * group;
+    double mean = 0;
+    double variance = 0;
     for (std::int64_t row = 0; row < height; ++row) {
-      const double* sums = scratch.row_sums + (row * op.groups + group) * 2;
-      sum += sums[0];
-      squares += sums[1];
+      mean += moments[row * groups * 2];
+      variance += moments[row * groups * 2 + 1];
     }
-    const double mean = sum / size;
-    const double variance = std::max(0.0, squares / size - mean * mean);
+    mean /= count;
+    for (std::int64_t row = 0; row < height; ++row) {
+      const double distance = moments[row * groups * 2] - mean;
+      variance += distance * distance;
+    }
     auto* stats = reinterpret_cast<float*>(row_address(op.stats, group));
     stats[0] = static_cast<float>(mean);
-    stats[1] = static_cast<float>(1.0 / std::sqrt(variance + static_cast<double>(op.eps)));
+    stats[1] = static_cast<float>(1.0 / std::sqrt(variance / count + static_cast<double>(op.eps)));
   }
 }
 

@@ -6,12 +6,14 @@
 
 namespace steadyflux::cpu {
 
+std::size_t scratch_bytes(const Context& context, const ops::GroupNormRows& op);
 std::size_t scratch_bytes(const Context& context, const ops::GroupNormStats& op);
 std::size_t scratch_bytes(const Context& context, const ops::GroupNormApply& op);
 std::size_t scratch_bytes(const Context& context, const ops::UnpackLatents& op);
 std::size_t scratch_bytes(const Context& context, const ops::PackLatents& op);
 std::size_t scratch_bytes(const Context& context, const ops::ToRgb8& op);
 
+void run(Context& context, const ops::GroupNormRows& op, Arena& scratch);
 void run(Context& context, const ops::GroupNormStats& op, Arena& scratch);
 void run(Context& context, const ops::GroupNormApply& op, Arena& scratch);
 void run(Context& context, const ops::UnpackLatents& op, Arena& scratch);

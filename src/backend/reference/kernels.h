@@ -14,6 +14,7 @@ void compute(const ops::RmsNorm& op);
 void compute(const ops::QkNormRope& op);
 // `scores` holds one number for each row of k.
 void compute(const ops::Attention& op, std::span<double> scores);
+void compute(const ops::GroupNormRows& op);
 void compute(const ops::GroupNormStats& op);
 void compute(const ops::GroupNormApply& op);
 void compute(const ops::Conv2d& op);

@@ -74,26 +74,48 @@ void compute(const ops::QkNormRope& op) {
   }
 }
 
-void compute(const ops::GroupNormStats& op) {
+void compute(const ops::GroupNormRows& op) {
   const std::int64_t width = op.x.dim(1);
   const std::int64_t channels = op.x.dim(2);
   const std::int64_t group_size = channels / op.groups;
-  const auto num_elements = static_cast<double>(op.x.dim(0) * width * group_size);
-  const auto sum_over_group = [&](std::int64_t group, auto&& term) {
+  const auto num_elements = static_cast<double>(width * group_size);
+  const auto mean_over_group = [&](std::int64_t row, std::int64_t group, auto&& term) {
     double sum = 0;
-    for (std::int64_t y = 0; y < op.x.dim(0); ++y) {
-      for (std::int64_t x = 0; x < width; ++x) {
-        const std::int64_t begin = y * op.x.row_stride() + x * channels + group * group_size;
-        for (std::int64_t c = 0; c < group_size; ++c) sum += term(load(op.x, begin + c));
-      }
+    for (std::int64_t x = 0; x < width; ++x) {
+      const std::int64_t begin = row * op.x.row_stride() + x * channels + group * group_size;
+      for (std::int64_t c = 0; c < group_size; ++c) sum += term(load(op.x, begin + c));
     }
-    return sum;
+    return sum / num_elements;
   };
-  for (std::int64_t group = 0; group < op.groups; ++group) {
-    const double mean = sum_over_group(group, [](double value) { return value; }) / num_elements;
-    const double squares = sum_over_group(group, [=](double value) { return (value - mean) * (value - mean); });
+  for (std::int64_t row = 0; row < op.x.dim(0); ++row) {
+    for (std::int64_t group = 0; group < op.groups; ++group) {
+      const double mean = mean_over_group(row, group, [](double value) { return value; });
+      const double variance =
+          mean_over_group(row, group, [=](double value) { return (value - mean) * (value - mean); });
+      const std::int64_t index = (row * op.groups + group) * 2;
+      store(op.moments, index, mean);
+      store(op.moments, index + 1, variance);
+    }
+  }
+}
+
+void compute(const ops::GroupNormStats& op) {
+  const std::int64_t height = op.moments.dim(0);
+  const std::int64_t groups = op.moments.dim(1);
+  const auto mean_over_rows = [&](auto&& term) {
+    double sum = 0;
+    for (std::int64_t row = 0; row < height; ++row) sum += term(row);
+    return sum / static_cast<double>(height);
+  };
+  for (std::int64_t group = 0; group < groups; ++group) {
+    const auto row_mean = [&](std::int64_t row) { return load(op.moments, (row * groups + group) * 2); };
+    const auto row_variance = [&](std::int64_t row) { return load(op.moments, (row * groups + group) * 2 + 1); };
+    const double mean = mean_over_rows(row_mean);
+    const double variance = mean_over_rows(row_variance) + mean_over_rows([&](std::int64_t row) {
+                              return (row_mean(row) - mean) * (row_mean(row) - mean);
+                            });
     store(op.stats, group, 0, mean);
-    store(op.stats, group, 1, reciprocal_root(squares / num_elements, op.eps));
+    store(op.stats, group, 1, reciprocal_root(variance, op.eps));
   }
 }
 

@@ -169,7 +169,10 @@ TEST(Reference, RelativeBiasIsIndexedByDistance) {
 TEST(Reference, GroupNormTakesItsStatisticsOverPixelsAndChannels) {
   Floats x = {1, 10, 3, 14, 1, 10, 3, 14};  // four pixels of two channels
   Floats stats(4);
-  run(ops::GroupNormStats{.x = view(x, {2, 2, 2}), .groups = 2, .eps = 0, .stats = view(stats, {2, 2})});
+  Floats moments(8);
+  run(ops::GroupNormRows{.x = view(x, {2, 2, 2}), .groups = 2, .moments = view(moments, {2, 2, 2})});
+  expect_near(moments, {2, 1, 12, 4, 2, 1, 12, 4});
+  run(ops::GroupNormStats{.moments = view(moments, {2, 2, 2}), .eps = 0, .stats = view(stats, {2, 2})});
   expect_near(stats, {2, 1, 12, 0.5f});
   Floats weight = {2, 3};
   Floats bias = {1, 0};
@@ -179,6 +182,15 @@ TEST(Reference, GroupNormTakesItsStatisticsOverPixelsAndChannels) {
                           .bias = view(bias, {2}),
                           .out = view(x, {2, 2, 2})});
   expect_near(x, {-1, -3, 3, 3, -1, -3, 3, 3});
+}
+
+TEST(Reference, GroupNormCountsHowRowsDiffer) {
+  Floats x = {1, 3, 7, 9};  // two rows of two pixels: means 2 and 8, variances 1
+  Floats moments(4);
+  Floats stats(2);
+  run(ops::GroupNormRows{.x = view(x, {2, 2, 1}), .groups = 1, .moments = view(moments, {2, 1, 2})});
+  run(ops::GroupNormStats{.moments = view(moments, {2, 1, 2}), .eps = 6, .stats = view(stats, {1, 2})});
+  expect_near(stats, {5, 0.25f});  // 1 / sqrt(1 + 9 + 6)
 }
 
 TEST(Reference, ConvolutionCorrelatesWithoutFlipping) {

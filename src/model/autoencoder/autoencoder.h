@@ -33,11 +33,44 @@ void check(const AutoencoderConfig& config);
 std::vector<GroupSpec> decoder_groups(const AutoencoderConfig& config);
 std::vector<GroupSpec> encoder_groups(const AutoencoderConfig& config);
 
-// image = decoder(packed / scaling_factor + shift_factor), pixels nominally in [-1, 1]. The whole picture at once.
-// `activations` (f32 or bf16) is the dtype between operations.
+// How a decoder goes about a picture. Whole and banded give the same bits.
+struct DecodeMode {
+  enum class Kind {
+    kWhole,   // every layer whole: the fastest
+    kBanded,  // high resolutions in bands of rows; what is not held is computed again
+    kTiled,   // square tiles, each decoded by itself, blended where they overlap: not the same picture
+  };
+  Kind kind = Kind::kWhole;
+  // Banded: the most bytes of layers that are held whole at once, or the least possible if that is more.
+  std::size_t layers_bytes = 0;
+  // Banded: about how many rows of the picture are computed at a time; 0 for default_band_rows().
+  std::int64_t band_rows = 0;
+  // Tiled: pixels a side of a tile, a multiple of 4 AutoencoderConfig::scale().
+  std::int64_t tile_px = 0;
+
+  friend bool operator==(const DecodeMode&, const DecodeMode&) = default;
+};
+
+// For a picture `width` pixels wide.
+std::int64_t default_band_rows(std::int64_t width);
+
+// The modes worth trying for a picture of height x width pixels, from the fastest (whole) to the smallest. None tiled.
+std::vector<DecodeMode> decode_modes(const AutoencoderConfig& config, DType activations, std::int64_t height,
+                                     std::int64_t width);
+
+// How often decode_latents() goes through the groups: once for every tile.
+std::int64_t decode_passes(const AutoencoderConfig& config, const DecodeMode& mode, std::int64_t height,
+                           std::int64_t width);
+
+// image = decoder(packed / scaling_factor + shift_factor), pixels nominally in [-1, 1]; or, where image is u8, what
+// ops::ToRgb8 makes of these pixels in f32. `activations` (f32 or bf16) is the dtype between operations.
+// A tiled picture is that of the reference's tiling (AutoencoderKL.tiled_decode with an overlap of a quarter): where
+// both sides of the picture fit a tile, it is decoded whole. Throws Error(kInvalidArgument) for a size of tile that is
+// not allowed.
 void decode_latents(const Executor& executor, WeightSource& weights, const AutoencoderConfig& config, DType activations,
                     const Tensor& packed,  // [height * width / (2 scale())^2, 4 * latent_channels]
-                    const Tensor& image);  // out: [height, width, image_channels], sides multiples of 2 scale()
+                    const Tensor& image,   // out: [height, width, image_channels], sides multiples of 2 scale()
+                    const DecodeMode& mode = {});
 
 // packed = (mean of encoder(image) - shift_factor) * scaling_factor.
 void encode_image(const Executor& executor, WeightSource& weights, const AutoencoderConfig& config, DType activations,

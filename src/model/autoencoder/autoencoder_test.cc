@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <numeric>
 
 #include "backend/measure/measure_backend.h"
 #include "backend/reference/reference_backend.h"
 #include "base/error.h"
+#include "model/autoencoder/banded_layers.h"
 #include "model/autoencoder/pixel_layers.h"
 #include "model/random_weights.h"
 
@@ -120,21 +122,33 @@ TEST_F(Autoencoder, ASizeThatIsNotThatOfTheLatentsIsABug) {
   EXPECT_THROW(decode_latents(executor_, weights, config, DType::kF32, packed.view(), image.view()), Error);
 }
 
-TEST(PixelRelay, HoldsTwoTensorsAtMost) {
+TEST(CanvasTest, HoldsNoMoreThanItsPixelsAfterEachLayer) {
   const auto backend = make_reference_backend();
   Arena arena = Arena::measuring();
-  const Executor executor(*backend, arena);
+  MeasureBackend measure(*backend);
+  const Executor executor(measure, arena);
   {
-    PixelRelay relay(executor, DType::kF32);
-    const std::size_t kilobyte = 1024;
-    for (const std::int64_t side : {8, 16, 32, 16, 8}) {
-      relay.next(side, side, 4);
-      relay.advance();
-      EXPECT_EQ(arena.used_bytes(), static_cast<std::size_t>(side * side * 4) * sizeof(float));
+    Canvas canvas(executor, DType::kF32);
+    canvas.reset(8, 8, 4);
+    for (const std::int64_t side : {16, 32, 16, 8}) {
+      canvas.settle(canvas.result(side, side, 4));
+      EXPECT_LE(arena.used_bytes(), static_cast<std::size_t>(side * side * 4) * sizeof(float) + Arena::kAlignment);
     }
-    EXPECT_EQ(arena.peak_bytes(), 16 * kilobyte + 4 * kilobyte);
+    EXPECT_LE(arena.peak_bytes(), 32u * 32 * 4 * sizeof(float) + Arena::kAlignment);
   }
   EXPECT_EQ(arena.used_bytes(), 0u);
+}
+
+TEST_F(Autoencoder, ACanvasKeepsItsResultWhenItShrinks) {
+  Canvas canvas(executor_, DType::kF32);
+  canvas.reset(9, 5, 7);
+  const Tensor result = canvas.result(9, 5, 4);
+  std::vector<float> values(9 * 5 * 4);
+  std::iota(values.begin(), values.end(), 0.0f);
+  std::ranges::copy(values, result.as<float>());
+  canvas.settle(result);
+  EXPECT_NE(canvas.pixels().data, result.data);
+  EXPECT_TRUE(std::ranges::equal(values, std::span(canvas.pixels().as<float>(), values.size())));
 }
 
 // Bands must not show: every one but the first and the last has neighbours above and below.
@@ -159,11 +173,11 @@ TEST_F(Autoencoder, NormedBandsConvolveToTheBitsOfTheWhole) {
 TEST_F(Autoencoder, NarrowingAndWideningBlocksAddTheirShortcut) {
   const AutoencoderConfig config = tiny_config();
   for (const auto& [in, out] : {std::pair<std::int64_t, std::int64_t>{8, 4}, {4, 8}}) {
-    const PixelBlockSizes sizes = {.in_channels = in, .out_channels = out, .num_resnets = 1};
-    const std::vector<GroupSpec> groups = {list_weights<PixelBlockWeights>("block", "", sizes)};
+    const DownBlockSizes sizes = {.in_channels = in, .out_channels = out, .num_resnets = 1};
+    const std::vector<GroupSpec> groups = {list_weights<DownBlockWeights>("block", "", sizes)};
     RandomWeights source(groups, 3);
     const Lease lease = source.acquire(0);
-    auto weights = bind_weights<PixelBlockWeights>(lease, sizes);
+    const auto weights = bind_weights<DownBlockWeights>(lease, sizes);
     // With conv2 silent, the shortcut is all there is.
     for (const Tensor& tensor : {weights.resnets[0].conv2.weight, weights.resnets[0].conv2.bias}) {
       std::fill_n(tensor.as<float>(), tensor.shape.num_elements(), 0.0f);
@@ -172,48 +186,49 @@ TEST_F(Autoencoder, NarrowingAndWideningBlocksAddTheirShortcut) {
     OwnedTensor expected({100, 3, out});
     conv(executor_, x.view(), weights.resnets[0].shortcut, expected.view());
 
-    PixelRelay relay(executor_, DType::kF32);
-    const Tensor start = relay.next(100, 3, in);
-    std::ranges::copy(x.values, start.as<float>());
-    relay.advance();
-    pixel_block(executor_, config, weights, Resample::kNone, relay);
-    ASSERT_EQ(relay.current().shape, expected.shape);
-    EXPECT_TRUE(std::ranges::equal(expected.values, std::span(relay.current().as<float>(), expected.values.size())));
+    for (const bool banded : {false, true}) {
+      Canvas canvas(executor_, DType::kF32);
+      std::ranges::copy(x.values, canvas.reset(100, 3, in).as<float>());
+      if (banded) {
+        resnet_in_bands(executor_, config, weights.resnets[0], nullptr, 8, canvas);
+      } else {
+        resnet(executor_, config, weights.resnets[0], canvas);
+      }
+      const Tensor sum = canvas.pixels();
+      ASSERT_EQ(sum.shape, expected.shape);
+      EXPECT_TRUE(std::ranges::equal(expected.values, std::span(sum.as<float>(), expected.values.size())));
+    }
   }
 }
 
-// Measured on FLUX.1's decoder at 1024 x 1024: the last stage's first resnet holds its input of 256 channels, one layer
-// of 128 and a band.
-TEST(AutoencoderMemory, PeaksAtTheWidestLayerOfTheLastStage) {
-  const AutoencoderConfig config;
-  const auto groups = decoder_groups(config);
-  Arena addresses = Arena::measuring();
-  class Addresses final : public WeightSource {
-   public:
-    Addresses(std::span<const GroupSpec> specs, Arena& arena) {
-      for (const GroupSpec& spec : specs) {
-        groups_.emplace_back();
-        for (const WeightSpec& weight : spec.weights) {
-          groups_.back().push_back(arena.allocate(DType::kBF16, weight.shape));
-        }
-      }
-    }
-    std::size_t num_groups() const override { return groups_.size(); }
-    Lease acquire(std::size_t group) override { return {*this, group, groups_.at(group)}; }
+TEST_F(Autoencoder, DownsamplesInPlaceAsItWouldElsewhere) {
+  OwnedTensor weight = random_tensor({4, 4, 3, 3}, 4);
+  OwnedTensor bias = random_tensor({4}, 5);
+  OwnedTensor x = random_tensor({140, 6, 4}, 1);
+  OwnedTensor expected({70, 3, 4});
+  executor_.run(ops::Conv2d{.x = x.view(),
+                            .weight = weight.view(),
+                            .bias = bias.view(),
+                            .stride = 2,
+                            .pad_bottom = 1,
+                            .pad_right = 1,
+                            .out = expected.view()});
+  Canvas canvas(executor_, DType::kF32);
+  std::ranges::copy(x.values, canvas.reset(140, 6, 4).as<float>());
+  downsample(executor_, {weight.view(), bias.view()}, canvas);
+  ASSERT_EQ(canvas.pixels().shape, expected.shape);
+  EXPECT_TRUE(std::ranges::equal(expected.values, std::span(canvas.pixels().as<float>(), expected.values.size())));
+}
 
-   private:
-    void release(std::size_t) noexcept override {}
-    std::vector<std::vector<Tensor>> groups_;
-  } weights(groups, addresses);
-
-  const auto target = make_reference_backend();
-  MeasureBackend measure(*target);
-  Arena arena = Arena::measuring();
-  const Tensor packed = addresses.allocate(DType::kF32, {4096, 64});
-  const Tensor image = addresses.allocate(DType::kBF16, {1024, 1024, 3});
-  decode_latents(Executor(measure, arena), weights, config, DType::kBF16, packed, image);
-  const std::size_t plane = 1024 * 1024 * 2;
-  EXPECT_LT(arena.peak_bytes() - arena.peak_scratch_bytes(), (256 + 128 + 10) * plane);
+TEST_F(Autoencoder, ATileOfTheWrongSizeIsRefused) {
+  const AutoencoderConfig config = tiny_config();
+  for (const std::int64_t tile_px : {0, 4, 12}) {
+    const DecodeMode mode = {.kind = DecodeMode::Kind::kTiled, .tile_px = tile_px};
+    EXPECT_THROW(decode_passes(config, mode, 32, 32), Error) << tile_px;
+  }
+  const DecodeMode mode = {.kind = DecodeMode::Kind::kTiled, .tile_px = 16};
+  EXPECT_EQ(decode_passes(config, mode, 16, 16), 1);
+  EXPECT_EQ(decode_passes(config, mode, 20, 36), 2 * 3);
 }
 
 }  // namespace

@@ -9,12 +9,12 @@ namespace steadyflux {
 namespace {
 
 // From the picture's resolution to the latents'; every block but the last halves it.
-PixelBlockSizes down_block_sizes(const AutoencoderConfig& config, std::size_t block) {
+DownBlockSizes down_block_sizes(const AutoencoderConfig& config, std::size_t block) {
   const bool last = block + 1 == config.block_channels.size();
   return {.in_channels = config.block_channels[block == 0 ? 0 : block - 1],
           .out_channels = config.block_channels[block],
           .num_resnets = config.layers_per_block,
-          .resample = last ? Resample::kNone : Resample::kDown};
+          .downsamples = !last};
 }
 
 // The part of a convolution that computes the first `count` output channels.
@@ -43,7 +43,7 @@ std::vector<GroupSpec> encoder_groups(const AutoencoderConfig& config) {
   groups.push_back(list_weights<EncoderInWeights>("encoder.conv_in", "", config));
   for (std::size_t i = 0; i < config.block_channels.size(); ++i) {
     const std::string name = "encoder.down_blocks." + std::to_string(i);
-    groups.push_back(list_weights<PixelBlockWeights>(name, name + ".", down_block_sizes(config, i)));
+    groups.push_back(list_weights<DownBlockWeights>(name, name + ".", down_block_sizes(config, i)));
   }
   groups.push_back(list_weights<MidBlockWeights>("encoder.mid_block", "encoder.mid_block.", config));
   groups.push_back(list_weights<EncoderOutWeights>("encoder.conv_out", "", config));
@@ -59,28 +59,29 @@ void encode_image(const Executor& executor, WeightSource& weights, const Autoenc
 
   const ArenaScope scope(executor.arena());
   std::size_t group = 0;
-  PixelRelay relay(executor, activations);
+  Canvas canvas(executor, activations);
   {
     const Lease lease = weights.acquire(group++);
-    const Tensor first = relay.next(height, width, config.block_channels.front());
+    const Tensor first = canvas.reset(height, width, config.block_channels.front());
     const ArenaScope in_scope(executor.arena());
     const Tensor pixels =
         as_dtype(executor, image.reshaped({height * width, config.image_channels}), activations).reshaped(image.shape);
     conv(executor, pixels, bind_weights<EncoderInWeights>(lease, config).conv, first);
-    relay.advance();
   }
   for (std::size_t i = 0; i < config.block_channels.size(); ++i) {
     const Lease lease = weights.acquire(group++);
-    const PixelBlockSizes sizes = down_block_sizes(config, i);
-    pixel_block(executor, config, bind_weights<PixelBlockWeights>(lease, sizes), sizes.resample, relay);
+    const DownBlockSizes sizes = down_block_sizes(config, i);
+    const auto block = bind_weights<DownBlockWeights>(lease, sizes);
+    for (const ResnetWeights& each : block.resnets) resnet(executor, config, each, canvas);
+    if (sizes.downsamples) downsample(executor, block.downsampler, canvas);
   }
   {
     const Lease lease = weights.acquire(group++);
-    mid_block(executor, config, bind_weights<MidBlockWeights>(lease, config), relay);
+    mid_block(executor, config, bind_weights<MidBlockWeights>(lease, config), canvas);
   }
   const Lease lease = weights.acquire(group++);
   const auto out = bind_weights<EncoderOutWeights>(lease, config);
-  const Tensor x = relay.current();
+  const Tensor x = canvas.pixels();
   group_norm(executor, config, x, out.norm, ops::Activation::kSilu, x);
   executor.run(ops::PackLatents{.image = latent_means(executor, config, out, x),
                                 .scale = config.scaling_factor,

@@ -1,14 +1,27 @@
-// The layers that encoder and decoder share. Pixels are [height, width, channels].
+// The layers that encoder and decoder share, each over the whole image. Pixels are [height, width, channels].
 #pragma once
 
-#include "model/autoencoder/pixel_relay.h"
+#include "model/autoencoder/canvas.h"
+#include "model/autoencoder/rows.h"
 #include "model/autoencoder/weights.h"
 
 namespace steadyflux {
 
-// out = x convolved with a square kernel of odd size, of the same height and width.
+// A convolution with a square kernel of odd size that keeps height and width, for some rows of an image of `height`
+// rows: x is rows with_halo(rows), out is `rows`.
+ops::Conv2d conv_of_rows(const Tensor& x, const ConvWeights& weights, Rows rows, std::int64_t height,
+                         const Tensor& out);
+
+// out = x convolved, all rows.
 void conv(const Executor& executor, const Tensor& x, const ConvWeights& weights, const Tensor& out);
 
+// Statistics [groups, 2] of all of x, in the arena.
+Tensor group_norm_stats(const Executor& executor, const AutoencoderConfig& config, const Tensor& x);
+// The same from moments of rows [height, groups, 2].
+Tensor group_norm_stats(const Executor& executor, const Tensor& moments);
+// out = act(GN(x)) with statistics of the image that x is a part of; `out` may be x.
+void apply_group_norm(const Executor& executor, const Tensor& x, const Tensor& stats, const NormWeights& norm,
+                      ops::Activation activation, const Tensor& out);
 // out = act(GN(x)); `out` may be x.
 void group_norm(const Executor& executor, const AutoencoderConfig& config, const Tensor& x, const NormWeights& norm,
                 ops::Activation activation, const Tensor& out);
@@ -17,10 +30,10 @@ void group_norm(const Executor& executor, const AutoencoderConfig& config, const
 void norm_silu_conv(const Executor& executor, const AutoencoderConfig& config, const Tensor& x, const NormWeights& norm,
                     const ConvWeights& weights, const Tensor& out);
 
-// Both take the relay's current pixels one block further.
+// These take the canvas's pixels one layer further.
+void resnet(const Executor& executor, const AutoencoderConfig& config, const ResnetWeights& weights, Canvas& canvas);
 void mid_block(const Executor& executor, const AutoencoderConfig& config, const MidBlockWeights& weights,
-               PixelRelay& relay);
-void pixel_block(const Executor& executor, const AutoencoderConfig& config, const PixelBlockWeights& weights,
-                 Resample resample, PixelRelay& relay);
+               Canvas& canvas);
+void downsample(const Executor& executor, const ConvWeights& weights, Canvas& canvas);
 
 }  // namespace steadyflux

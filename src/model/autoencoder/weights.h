@@ -31,19 +31,32 @@ struct MidBlockWeights {
   ResnetWeights after;
 };
 
-enum class Resample { kNone, kUp, kDown };
-
-// A run of resnets at one resolution, and the way to the next.
-struct PixelBlockSizes {
+// A run of resnets of the encoder at one resolution, and the way to half of it.
+struct DownBlockSizes {
   std::int64_t in_channels = 0;
   std::int64_t out_channels = 0;
   std::int64_t num_resnets = 0;
-  Resample resample = Resample::kNone;
+  bool downsamples = false;
 };
 
-struct PixelBlockWeights {
+struct DownBlockWeights {
   std::vector<ResnetWeights> resnets;
-  ConvWeights resampler;  // empty for Resample::kNone
+  ConvWeights downsampler;  // empty unless downsamples
+};
+
+// A run of resnets of the decoder at one resolution, and the way to it. The checkpoint lists a block's upsampler with
+// the resnets before it; here it is with those after it, because what it makes may be needed more than once.
+struct UpStageSizes {
+  std::size_t block = 0;
+  std::int64_t in_channels = 0;
+  std::int64_t out_channels = 0;
+  std::int64_t num_resnets = 0;
+  bool upsamples = false;
+};
+
+struct UpStageWeights {
+  ConvWeights upsampler;  // empty unless upsamples
+  std::vector<ResnetWeights> resnets;
 };
 
 // From latents to the widest layer, and from the last layer to pixels.
@@ -94,15 +107,28 @@ void visit(MidBlockWeights& weights, const AutoencoderConfig& config, Visitor&& 
 }
 
 template <typename Visitor>
-void visit(PixelBlockWeights& weights, const PixelBlockSizes& sizes, Visitor&& visitor) {
+void visit(DownBlockWeights& weights, const DownBlockSizes& sizes, Visitor&& visitor) {
   weights.resnets.resize(static_cast<std::size_t>(sizes.num_resnets));
   for (std::size_t i = 0; i < weights.resnets.size(); ++i) {
     visit(weights.resnets[i], i == 0 ? sizes.in_channels : sizes.out_channels, sizes.out_channels,
           visitor.within("resnets", i));
   }
-  if (sizes.resample != Resample::kNone) {
-    visit_conv(weights.resampler, sizes.resample == Resample::kUp ? "upsamplers.0.conv" : "downsamplers.0.conv",
-               sizes.out_channels, sizes.out_channels, 3, visitor);
+  if (sizes.downsamples) {
+    visit_conv(weights.downsampler, "downsamplers.0.conv", sizes.out_channels, sizes.out_channels, 3, visitor);
+  }
+}
+
+template <typename Visitor>
+void visit(UpStageWeights& weights, const UpStageSizes& sizes, Visitor&& visitor) {
+  if (sizes.upsamples) {
+    visit_conv(weights.upsampler, "upsamplers.0.conv", sizes.in_channels, sizes.in_channels, 3,
+               visitor.within("up_blocks", sizes.block - 1));
+  }
+  auto&& block = visitor.within("up_blocks", sizes.block);
+  weights.resnets.resize(static_cast<std::size_t>(sizes.num_resnets));
+  for (std::size_t i = 0; i < weights.resnets.size(); ++i) {
+    visit(weights.resnets[i], i == 0 ? sizes.in_channels : sizes.out_channels, sizes.out_channels,
+          block.within("resnets", i));
   }
 }
 
