@@ -88,6 +88,7 @@ class Case:
     request: Request = field(default_factory=Request)
     shard_sizes: dict = field(default_factory=dict)  # component -> largest shard; others are one file
     weights: str = "f32"  # stored dtype; "bf16" also makes expected_bf16.safetensors
+    tiles: tuple = ()  # (pixels a side of a tile, latent height, latent width): decodes in tiles, to tiled.safetensors
     committed: bool = False  # part of tests/golden/data
 
 
@@ -117,6 +118,7 @@ CASES = [
         Request(prompt="A red Fox, don't run!", negative="blurry  photo", true_cfg=2.5, width=56, height=40, steps=3,
                 guidance=3.5, max_sequence_length=24, seed=42),
         shard_sizes={"transformer": "250KB", "text_encoder_2": "30KB"},
+        tiles=((32, 14, 20), (48, 10, 8)),
         committed=True,
     ),
     Case(
@@ -151,6 +153,7 @@ CASES = [
         Scheduler(dynamic=False, shift=3.0),
         Request(prompt=LONG_PROMPT, prompt_2="the  river </s>and <extra_id_3>bridge " + LONG_PROMPT, width=32, height=24,
                 steps=2, guidance=7.0, max_sequence_length=33, seed=2**33 + 5),
+        tiles=((48, 22, 10),),
         committed=True,
     ),
     Case(

@@ -6,7 +6,7 @@
 
 For each case DIR/NAME holds model/ (a model directory), case.json (the request), tokens.json (strings and their ids),
 expected.safetensors (capture.py lists the names) and, where the weights are stored in bf16, expected_bf16.safetensors:
-the same run with the pipeline in bf16.
+the same run with the pipeline in bf16. tiled.safetensors: latents decoded in tiles.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from tiny_models import write_model
 from tiny_tokenizers import write_json
 
 VERSIONS = {"torch": "2.13.0", "diffusers": "0.42.1", "transformers": "5.23.0"}
+REFERENCE = {"reference": " ".join(f"{k}=={v}" for k, v in VERSIONS.items())}
 
 
 def quiet():
@@ -63,6 +64,21 @@ def encode_image(pipe, shape, seed):
         latents = (mean - pipe.vae.config.shift_factor) * pipe.vae.config.scaling_factor
     return {name: capture.stored(t) for name, t in
             {"encode.input": image, "encode.mean": mean[0], "encode.latents": latents[0]}.items()}
+
+
+def decode_tiled(pipe, tiles, seed):
+    """Random latents decoded by the autoencoder's tiling, named by size of tile and of latents."""
+    vae, tensors = pipe.vae, {}
+    vae.enable_tiling()
+    for tile, height, width in tiles:
+        vae.tile_sample_min_size, vae.tile_latent_min_size = tile, tile // pipe.vae_scale_factor
+        latents = torch.randn(vae.config.latent_channels, height, width, generator=torch.Generator("cpu").manual_seed(seed))
+        with torch.no_grad():
+            image = vae.decode(latents[None] / vae.config.scaling_factor + vae.config.shift_factor).sample[0]
+        name = f"{tile}.{height}x{width}"
+        tensors |= {f"{name}.latents": latents, f"{name}.image": capture.stored(image)}
+    vae.disable_tiling()
+    return tensors
 
 
 def load(model, dtype):
@@ -103,9 +119,11 @@ def make_case(case, folder: pathlib.Path, verbose):
     for name, dtype in runs.items():
         pipe = load(folder / "model", dtype)
         tensors = expected(pipe, case, seed)
-        save_file(tensors, folder / f"{name}.safetensors", metadata={"reference": " ".join(f"{k}=={v}" for k, v in VERSIONS.items())})
+        save_file(tensors, folder / f"{name}.safetensors", metadata=REFERENCE)
         if verbose:
             describe(tensors)
+    if case.tiles:
+        save_file(decode_tiled(load(folder / "model", torch.float32), case.tiles, seed), folder / "tiled.safetensors", metadata=REFERENCE)
     write_tokens(folder / "tokens.json", pipe)
     size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
     print(f"{case.name}: {size / 1024:.0f} KiB", flush=True)

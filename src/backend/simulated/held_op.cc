@@ -24,7 +24,8 @@ struct Tensors {
   void operator()(ops::RmsNorm& op) const { all(op.x, op.weight, op.out); }
   void operator()(ops::QkNormRope& op) const { all(op.x, op.weight, op.pe); }
   void operator()(ops::Attention& op) const { all(op.q, op.k, op.v, op.relative_bias, op.out); }
-  void operator()(ops::GroupNormStats& op) const { all(op.x, op.stats); }
+  void operator()(ops::GroupNormRows& op) const { all(op.x, op.moments); }
+  void operator()(ops::GroupNormStats& op) const { all(op.moments, op.stats); }
   void operator()(ops::GroupNormApply& op) const { all(op.x, op.stats, op.weight, op.bias, op.out); }
   void operator()(ops::Conv2d& op) const { all(op.x, op.weight, op.bias, op.out); }
   void operator()(ops::EmbedRows& op) const { all(op.table, op.ids, op.positions, op.out); }
