@@ -112,11 +112,11 @@ def load_pools(folder, device):
             yield Pool(Solids(**held["scenes"]).to(device), held["pictures"].to(device))
 
 
-def small_pool(count, side, seed):
+def small_pool(count, side, seed, device):
     """Renders for a rehearsal."""
     from raytrace import render
 
-    scenes = sample_solids(count, torch.Generator().manual_seed(seed))
+    scenes = sample_solids(count, torch.Generator().manual_seed(seed)).to(device)
     parts = [render(scenes[slice(i, i + 16)], side, side, samples=1) for i in range(0, count, 16)]
     return Pool(scenes, ((torch.cat(parts) + 1) * 127.5).round().byte())
 
@@ -228,7 +228,7 @@ def main():
     args = parser.parse_args()
     torch.manual_seed(11)
     random.seed(11)
-    pools = list(load_pools(args.pool, args.device)) if args.pool else [small_pool(64, 64, seed=3)]
+    pools = list(load_pools(args.pool, args.device)) if args.pool else [small_pool(64, 64, 3, args.device)]
     if not args.test_only:
         autoencoder = None
         if args.autoencoder:
