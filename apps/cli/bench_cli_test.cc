@@ -60,6 +60,22 @@ TEST(BenchProgram, MakesACheckpointThatItCanMeasure) {
   EXPECT_FALSE(json.at("shapes").empty());
 }
 
+TEST(BenchProgram, StreamsWhatFitsBothWays) {
+  const std::string model = std::string(" --model ") + kLike;
+  const Outcome stream = run_program("bench stream --json --size 64x64 --threads 1 --count 2 --repeat 2" + model);
+  ASSERT_EQ(stream.exit_code, 0);
+  const Json json = Json::parse(stream.output);
+  EXPECT_EQ(json.at("images"), 2);
+  EXPECT_GT(json.at("pass_bytes").get<std::uint64_t>(), 0u);
+  for (const char* name : {"disk_bytes_per_second", "stream_bytes_per_second", "resident_seconds", "streamed_seconds",
+                           "streamed_to_resident", "share_of_bound"}) {
+    EXPECT_GT(json.at(name).get<double>(), 0) << name;
+    EXPECT_EQ(json.at(std::string(name) + "_each").size(), 2u) << name;
+  }
+  EXPECT_EQ(run_program("bench stream --size 64x64 --ram 8G" + model).exit_code, 2) << "nothing to stream";
+  EXPECT_EQ(run_program("bench stream --size 64x64 --ram 1M" + model).exit_code, 2) << "does not fit";
+}
+
 TEST(BenchProgram, MultipliesTheShapesItIsGiven) {
   const Outcome gemm = run_program("bench gemm --json --threads 1 --shape 8x16x32 --shape '4x4x4*3'");
   ASSERT_EQ(gemm.exit_code, 0);

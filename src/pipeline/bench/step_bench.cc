@@ -25,14 +25,6 @@ std::vector<float> made_up(std::string_view name, std::int64_t count) {
   return values;
 }
 
-Carried made_up_embeds(const OpenModel& model, const Job& job) {
-  const PromptEmbeds embeds = {made_up("prompt_embeds", job.max_sequence_length * model.flux.joint_attention_dim),
-                               made_up("pooled", model.flux.pooled_projection_dim)};
-  Carried carried;
-  carry_embeds(job, {&embeds, 1}, carried);
-  return carried;
-}
-
 // Stands between the run and its observer: knows when a step began, and ends the run after the last step, before
 // anything is decoded.
 class StepWatch final : public Observer {
@@ -92,6 +84,7 @@ Job make_step_job(const OpenModel& model, const EngineOptions& options, const Re
   made.width = request.width;
   made.height = request.height;
   made.steps = num_steps;
+  made.count = request.count;
   made.seed = 0;
   Job job = make_job(model, options, made);
   const int length = request.max_sequence_length.value_or(job.max_sequence_length);
@@ -100,6 +93,14 @@ Job make_step_job(const OpenModel& model, const EngineOptions& options, const Re
   }
   job.max_sequence_length = length;
   return job;
+}
+
+Carried made_up_embeds(const OpenModel& model, const Job& job) {
+  const PromptEmbeds embeds = {made_up("prompt_embeds", job.max_sequence_length * model.flux.joint_attention_dim),
+                               made_up("pooled", model.flux.pooled_projection_dim)};
+  Carried carried;
+  carry_embeds(job, {&embeds, 1}, carried);
+  return carried;
 }
 
 std::unique_ptr<Backend> processor_backend(int num_threads) { return make_cpu_backend({.num_threads = num_threads}); }

@@ -7,16 +7,20 @@
 #include "backend/backend.h"
 #include "backend/measure/measure_backend.h"
 #include "pipeline/bench/gemm_probe.h"
+#include "pipeline/carried.h"
 #include "pipeline/job.h"
 #include "pipeline/open_model.h"
 #include "steadyflux/steadyflux.h"
 
 namespace steadyflux::bench {
 
-// A job of `num_steps` steps for one picture of the size and text length that `request` has, if any; of the rest of it
-// nothing counts. It begins with prompt embeddings: no encoder is needed. Throws Error(kInvalidArgument) as make_job
-// does.
+// A job of `num_steps` steps for as many pictures as `request` asks for, of the size and text length that it has, if
+// any; of the rest of it nothing counts. It begins with prompt embeddings: no encoder is needed. Throws
+// Error(kInvalidArgument) as make_job does.
 Job make_step_job(const OpenModel& model, const EngineOptions& options, const Request& request, int num_steps);
+
+// Embeddings of no prompt, for a job that begins with them.
+Carried made_up_embeds(const OpenModel& model, const Job& job);
 
 // The processor as the device to measure.
 std::unique_ptr<Backend> processor_backend(int num_threads);
