@@ -74,8 +74,8 @@ class Backend {
   // has no room.
   virtual std::unique_ptr<Region> reserve(std::size_t bytes) = 0;
 
-  // Host memory that copy_async reads at the full rate: locked in place where the device asks for it, and counted among
-  // the process's bytes. Otherwise as reserve().
+  // Host memory that copy_async reads at the full rate: aligned to pages and locked in place where the device asks for
+  // it, and counted among the process's bytes. Otherwise as reserve().
   virtual std::unique_ptr<Region> reserve_host(std::size_t bytes) = 0;
 
   // Copies between host memory and a contiguous tensor; sizes must be equal. Host memory is borrowed for the call;
@@ -84,11 +84,12 @@ class Backend {
   virtual void download(const Tensor& tensor, std::span<std::byte> host) = 0;
 
   // Begins to copy memory of reserve_host() to the device and does not wait; the result is reached when the copy is
-  // done. Until then `host` must not change and the host.size() bytes at `device` not be used.
+  // done. Until then `host` must not change and the host.size() bytes at `device` not be used. Either may have any
+  // alignment.
   virtual Event copy_async(std::span<const std::byte> host, std::byte* device) = 0;
 
   // Marks the end of the work given to a stream so far.
-  virtual Event record(Stream stream) = 0;
+  virtual Event record(Stream stream) noexcept = 0;
   // Returns when the event is reached.
   virtual void wait(Event event) = 0;
   // Work given to `stream` from now on begins when the event is reached; the caller goes on at once.

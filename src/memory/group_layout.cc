@@ -4,6 +4,7 @@
 #include <set>
 #include <tuple>
 
+#include "backend/arena.h"
 #include "base/checked.h"
 #include "base/error.h"
 #include "io/direct_file.h"
@@ -82,6 +83,14 @@ void place_in_runs(GroupLayout& layout) {
   }
 }
 
+// One weight after another, as wide apart as kernels of a device ask for.
+void place_on_device(GroupLayout& layout) {
+  for (PlacedWeight& weight : layout.weights) {
+    weight.device_offset = layout.device_bytes;
+    layout.device_bytes += align_up(weight.num_bytes, Arena::kAlignment);
+  }
+}
+
 }  // namespace
 
 std::vector<GroupLayout> place_groups(const WeightIndex& index, std::span<const GroupSpec> groups) {
@@ -92,6 +101,7 @@ std::vector<GroupLayout> place_groups(const WeightIndex& index, std::span<const 
     layout.name = group.name;
     for (const WeightSpec& spec : group.weights) layout.weights.push_back(find_weight(index, spec));
     place_in_runs(layout);
+    place_on_device(layout);
   }
   return layouts;
 }
@@ -124,6 +134,15 @@ std::vector<Tensor> bind_group(const GroupLayout& layout, std::byte* memory) {
   tensors.reserve(layout.weights.size());
   for (const PlacedWeight& weight : layout.weights) {
     tensors.emplace_back(memory + weight.offset, weight.dtype, weight.shape);
+  }
+  return tensors;
+}
+
+std::vector<Tensor> bind_group_on_device(const GroupLayout& layout, std::byte* memory) {
+  std::vector<Tensor> tensors;
+  tensors.reserve(layout.weights.size());
+  for (const PlacedWeight& weight : layout.weights) {
+    tensors.emplace_back(memory + weight.device_offset, weight.dtype, weight.shape);
   }
   return tensors;
 }

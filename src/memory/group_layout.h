@@ -21,7 +21,8 @@ struct PlacedWeight {
   std::uint32_t file = 0;  // into WeightIndex::files()
   std::uint64_t file_offset = 0;
   std::size_t num_bytes = 0;
-  std::size_t offset = 0;  // from the start of the group's memory; aligned to the dtype, and no more than that
+  std::size_t offset = 0;         // from the start of the group's memory; aligned to the dtype, and no more than that
+  std::size_t device_offset = 0;  // the same in the memory of a discrete device; aligned to Arena::kAlignment
 };
 
 // A stretch of a file that is read into the group's memory as it is, blocks of kDirectAlignment bytes, weights and what
@@ -38,11 +39,12 @@ struct FileRun {
 
 // A group's memory is an image of the runs of blocks that its weights are in, so that a disk can write it past the page
 // cache and without copies. Files rarely align tensors to more than 8 bytes; operations read weights once, into panels,
-// and cost the same for any alignment.
+// and cost the same for any alignment. A discrete device gets the weights alone, aligned: each is copied anyway.
 struct GroupLayout {
   std::string name;
   std::vector<PlacedWeight> weights;  // in the order of the GroupSpec
   std::size_t num_bytes = 0;          // memory of the group, a multiple of kDirectAlignment
+  std::size_t device_bytes = 0;       // the same on a discrete device, a multiple of Arena::kAlignment
   std::vector<FileRun> runs = {};     // in the order of their offsets, without gaps
 };
 
@@ -60,5 +62,7 @@ std::size_t total_bytes(std::span<const GroupLayout> layouts);
 
 // The tensors of a group whose memory begins at `memory`, in order. `memory` is aligned to kDirectAlignment.
 std::vector<Tensor> bind_group(const GroupLayout& layout, std::byte* memory);
+// The same in the memory of a discrete device.
+std::vector<Tensor> bind_group_on_device(const GroupLayout& layout, std::byte* memory);
 
 }  // namespace steadyflux

@@ -47,8 +47,8 @@ class StreamedStoreTest : public ::testing::Test {
   Residency residency(bool keep) const {
     Residency result;
     for (std::size_t i = 0; i < layouts_.size(); ++i) {
-      result.resident.push_back(keep && i % 3 == 1);
-      if (result.resident.back()) result.resident_bytes += layouts_[i].num_bytes;
+      result.tiers.push_back(keep && i % 3 == 1 ? Tier::kResident : Tier::kStreamed);
+      if (result.tiers.back() == Tier::kResident) result.resident_bytes += layouts_[i].num_bytes;
       result.slot_bytes = std::max(result.slot_bytes, layouts_[i].num_bytes);
     }
     result.num_slots = 2;

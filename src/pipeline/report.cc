@@ -28,10 +28,10 @@ StageReport stage_report(const StagePlan& stage) {
   report.slot_bytes = stage.residency.slot_bytes;
   report.arena_bytes = stage.arena_bytes;
   report.carried_bytes = stage.held_bytes;
-  report.pass_read_bytes = (stage.read_bytes() - stage.residency.resident_bytes) / stage.passes;
+  report.pass_read_bytes = stage.residency.pass_read_bytes(stage.weights->groups);
   for (std::size_t i = 0; i < stage.weights->groups.size(); ++i) {
     const GroupLayout& group = stage.weights->groups[i];
-    report.groups.push_back({group.name, group.num_bytes, stage.residency.resident[i] ? "resident" : "streamed"});
+    report.groups.push_back({group.name, group.num_bytes, std::string(tier_name(stage.residency.tiers[i]))});
   }
   return report;
 }

@@ -113,7 +113,7 @@ class SimulatedDevice final : public Backend {
   void download(const Tensor& tensor, std::span<std::byte> host) override;
   Event copy_async(std::span<const std::byte> host, std::byte* device) override;
 
-  Event record(Stream stream) override { return {stream, queue(stream).last()}; }
+  Event record(Stream stream) noexcept override { return {stream, queue(stream).last()}; }
   void wait(Event event) override;
   void wait_on(Stream stream, Event event) override;
 
