@@ -27,7 +27,7 @@ def reconstruction_loss(decoded, pictures):
     return F.l1_loss(decoded, pictures) + edge
 
 
-def train_autoencoder(model, pool, device, plan, keep_encoder, compiled):
+def train_autoencoder(model, pool, device, plan, keep_encoder):
     """Trains on a pool of pictures as bytes, and gives their latents just enough KL to stay tidy.
 
     With `keep_encoder` only the decoder learns, so that a flow model trained on the latents stays valid.
@@ -68,9 +68,6 @@ def train_autoencoder(model, pool, device, plan, keep_encoder, compiled):
         return value, value
 
     stage = Stage("autoencoder", model, plan, peak_rate=1.2e-3, average_decay=0.998)
-    if compiled:
-        model.encoder.compile()
-        model.decoder.compile()
     result = stage.run([loss], device, rival=(rival, rival_loss))
     return result.to(memory_format=torch.contiguous_format)
 

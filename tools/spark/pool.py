@@ -2,8 +2,10 @@
 
 import functools
 import json
+import math
 import multiprocessing
 import os
+import time
 from dataclasses import fields
 from pathlib import Path
 
@@ -46,14 +48,23 @@ def shrunk(sizes, factor):
 
 
 @torch.no_grad()
-def draw(scenes, width, height, device, samples=2, compiled=False):
-    """Pictures as bytes on the device, [n, 3, height, width]."""
+def draw(scenes, width, height, device, seconds=math.inf, samples=2, compiled=False):
+    """Pictures as bytes on the device, [n, 3, height, width]; fewer than there are scenes when time is over first.
+
+    The first batch, in which everything is compiled, does not count.
+    """
     batch = raytrace.batch_size(width, height, samples) if compiled else 8
     parts = []
     for start in range(0, len(scenes), batch):
+        if start == batch:
+            began = time.time()
+        if start > batch and time.time() - began > seconds:
+            break
         rows = torch.arange(start, start + batch).clamp(max=len(scenes) - 1)  # whole batches: compiled for one shape
         picture = raytrace.render(scenes[rows].to(device), width, height, samples, compiled=compiled)
         parts.append(((picture + 1) * 127.5).round().byte()[: len(scenes) - start])
+        if device.type == "cuda":
+            torch.cuda.synchronize()
     return torch.cat(parts)
 
 

@@ -11,6 +11,8 @@ from solids import COLOUR_NAMES, COLOURS, REACH, camera_frame
 FAR = 40.0
 CHUNK = 16384  # rays
 BATCH_CHUNKS = 720
+CORNERS = ((1, -1, -1), (-1, -1, 1), (-1, 1, -1), (1, 1, 1))  # of a tetrahedron
+CORNER_SIZE = 2e-3
 
 # One row per sky. Light is linear RGB.
 SKY_OVERHEAD = torch.tensor(
@@ -129,29 +131,31 @@ def _darken(objects, points, sun, light, along):
     return torch.minimum(light, 8 * gap / along), along + gap.clamp(0.05, 0.6)
 
 
-def _surface(world, origin, direction, along):
-    """What each ray meets: distance, whether it is an object, the point, its normal, and light from the open sky."""
-    objects = world.objects
-    near = _distance(objects, origin + along * direction) < 0.01 * (1 + 0.1 * along)
-    to_object = torch.where(near & (along < FAR), along, FAR)
+def _meet(world, origin, direction, along, gap):
+    """Which rays meet an object, and where they or the ground end: distance, whether on an object, point."""
+    near = (gap < 0.01 * (1 + 0.1 * along)) & (along < FAR)
     down = direction[1]
     to_ground = torch.where(down < -1e-4, -origin[1] / down.clamp(max=-1e-4), FAR).clamp(max=FAR)
-    on_object = to_object < to_ground
-    along = torch.minimum(to_object, to_ground)
-    points = origin + along * direction
-    step = 2e-3
+    along = torch.where(near, along, FAR)
+    on_object = along < to_ground
+    along = torch.minimum(along, to_ground)
+    return along, on_object, origin + along * direction
+
+
+def _gap(objects, points, offset):
+    return _distance(objects, points + offset)
+
+
+def _normal(world, on_object, points, gaps):
+    """The normal at each point, from the distances at the corners of a tiny tetrahedron around it."""
     total = 0
-    for sx, sy, sz in ((1, -1, -1), (-1, -1, 1), (-1, 1, -1), (1, 1, 1)):
-        value = _distance(objects, torch.stack([points[0] + step * sx, points[1] + step * sy, points[2] + step * sz]))
-        total = total + torch.stack([sx * value, sy * value, sz * value])
+    for corner, gap in zip(CORNERS, gaps):
+        total = total + torch.stack([sign * gap for sign in corner])
     x, z = points[0] + world.seed[0], points[2] + world.seed[1]
     tilt = world.ripple * (_noise(x * 2.5, z * 5) - 0.5), world.ripple * (_noise(x * 2.5 + 9, z * 5) - 0.5)
     flat = _unit(torch.stack([tilt[0], torch.ones_like(x), tilt[1]]))
     normal = torch.where(on_object, _unit(total), flat)
-    lifted = points + 0.02 * normal
-    gap = _distance(objects, lifted + 0.25 * normal)
-    open_sky = (gap / 0.27).clamp(0.25, 1) * (0.65 + 0.35 * normal[1])
-    return along, on_object, points, normal, lifted, open_sky
+    return normal, points + 0.02 * normal
 
 
 def _background(world, direction):
@@ -179,36 +183,44 @@ def _ground_colour(world, points):
     return colour
 
 
-def _shade(world, direction, surface, shadow, seen):
-    """Light arriving along each ray; `seen` is what a mirror there would show, or None to leave mirrors out."""
-    along, on_object, points, normal, lifted, open_sky = surface
+def _light(world, direction, on_object, points, normal, ground, gap, shadow):
+    """Light that comes straight off each point, and the paint and finish there; a finish of -1 is the ground."""
     distances = _object_distances(world.objects, points)
     nearest = functools.reduce(torch.minimum, distances)
-    paint, finish = world.paint[0] + torch.zeros_like(points), world.finish[0] + torch.zeros_like(along)
+    paint, finish = world.paint[0] + torch.zeros_like(points), world.finish[0] + torch.zeros_like(nearest)
     for index in (1, 2):
         here = distances[index] == nearest
         paint = torch.where(here, world.paint[index], paint)
         finish = torch.where(here, world.finish[index], finish)
     finish = torch.where(on_object, finish, -1.0)
-    albedo = torch.where(on_object, paint, _ground_colour(world, points))
+    albedo = torch.where(on_object, paint, ground)
+    open_sky = (gap / 0.27).clamp(0.25, 1) * (0.65 + 0.35 * normal[1])
     shadow = shadow.clamp(0, 1)
     sun_seen = shadow * shadow * (3 - 2 * shadow) * _dot(normal, world.sun).clamp(min=0)
     light = albedo * (world.sunlight * sun_seen + world.ambient * open_sky)
-    if seen is not None:
-        light = _mirror(world, light, paint, finish, direction, points, normal, seen)
     half = _unit(world.sun - direction)
     gleam = torch.where(finish > 0, _dot(normal, half).clamp(min=0) ** 160, 0.0) * (sun_seen > 0)
-    light = light + 0.6 * gleam * world.sunlight
+    return light, paint, finish, 0.6 * gleam * world.sunlight
+
+
+def _through_air(world, light, along, sky):
     clear = torch.exp(-world.air[0] * (along - FOREGROUND).clamp(min=0))
-    light = world.horizon + (light - world.horizon) * clear
-    return torch.where(along < FAR, light, _background(world, direction))
+    return torch.where(along < FAR, world.horizon + (light - world.horizon) * clear, sky)
 
 
 def _mirrored(direction, normal):
     return _unit(direction - 2 * _dot(direction, normal).clamp(max=0) * normal)
 
 
-def _mirror(world, light, paint, finish, direction, points, normal, seen):
+def _bend(world, direction, points, normal):
+    """Where a ray that glass bends meets the ground: distance and point."""
+    bent = _unit(direction - 0.35 * normal)
+    behind = torch.where(bent[1] < 0, -points[1] / bent[1].clamp(max=-1e-4), FAR).clamp(max=FAR)
+    return behind, points + behind * bent
+
+
+def _mirror(world, light, paint, finish, direction, normal, seen, behind, ground):
+    """Light with what mirrors: `seen` in a mirror, and `ground` seen through glass."""
     facing = -_dot(direction, normal).clamp(max=0)
     grazing = (1 - facing.clamp(0, 1)) ** 5
     amount = torch.where(finish == 1, 0.06 + 0.5 * grazing, 0.0)
@@ -218,9 +230,7 @@ def _mirror(world, light, paint, finish, direction, points, normal, seen):
     metal = (0.04 + 0.96 * paint) * (0.6 * seen + 0.15) + 0.45 * light
     light = torch.where(finish == 2, metal, light)
     # Glass: a thick tinted lens that bends the view and shows ground and sky behind it.
-    bent = _unit(direction - 0.35 * normal)
-    behind = torch.where(bent[1] < 0, -points[1] / bent[1].clamp(max=-1e-4), FAR).clamp(max=FAR)
-    below = _ground_colour(world, points + behind * bent) * (world.sunlight * 0.5 + world.ambient * 0.8)
+    below = ground * (world.sunlight * 0.5 + world.ambient * 0.8)
     through = torch.where(behind < FAR, below, world.horizon)
     glass = (0.05 + 0.95 * paint) * (0.6 * through + 0.28 * (world.sunlight + world.ambient)) + 0.15 * light
     return torch.where(finish == 3, glass + amount * seen, light)
@@ -281,23 +291,32 @@ def _compiled(function):
     return torch.compile(function, dynamic=False)
 
 
-def _trace(world, origin, direction, steps, run):
-    """Light along rays from the camera, [3, n, rays]; `run` makes each of the functions above as fast as it can be."""
+def _trace(world, origin, direction, steps, run, bounces=1):
+    """Light along each ray, [3, n, rays]; `run` makes each of the functions above as fast as it can be.
 
-    def meet(origin, direction, steps, shadow_steps):
-        along = torch.full_like(direction[0], 0.02)
-        for _ in range(steps):
-            along = run(_advance)(world.objects, origin, direction, along)
-        surface = run(_surface)(world, origin, direction, along)
-        light, along = torch.ones_like(along), torch.full_like(along, 0.06)
-        for _ in range(shadow_steps):
-            light, along = run(_darken)(world.objects, surface[4], world.sun, light, along)
-        return surface, light
-
-    surface, shadow = meet(origin, direction, steps, 20)
-    mirrored = run(_mirrored)(direction, surface[3])
-    seen = run(_shade)(world, mirrored, *meet(surface[4], mirrored, steps // 2, 10), None)
-    return run(_shade)(world, direction, surface, shadow, seen)
+    The functions are cut so that what is needed several times is compiled once.
+    """
+    along = torch.full_like(direction[0], 0.02)
+    for _ in range(steps):
+        along = run(_advance)(world.objects, origin, direction, along)
+    gap = run(_gap)(world.objects, origin, along * direction)
+    along, on_object, points = run(_meet)(world, origin, direction, along, gap)
+    offsets = points.new_tensor(CORNERS)[:, :, None, None] * CORNER_SIZE
+    gaps = [run(_gap)(world.objects, points, offset + torch.zeros_like(points)) for offset in offsets]
+    normal, lifted = run(_normal)(world, on_object, points, gaps)
+    gap = run(_gap)(world.objects, lifted, 0.25 * normal)
+    shadow, along_sun = torch.ones_like(along), torch.full_like(along, 0.06)
+    for _ in range(20 if bounces else 10):
+        shadow, along_sun = run(_darken)(world.objects, lifted, world.sun, shadow, along_sun)
+    ground = run(_ground_colour)(world, points)
+    light, paint, finish, gleam = run(_light)(world, direction, on_object, points, normal, ground, gap, shadow)
+    if bounces:
+        mirrored = run(_mirrored)(direction, normal)
+        seen = _trace(world, lifted, mirrored, steps // 2, run, bounces - 1)
+        behind, beneath = run(_bend)(world, direction, points, normal)
+        beneath = run(_ground_colour)(world, beneath)
+        light = run(_mirror)(world, light, paint, finish, direction, normal, seen, behind, beneath)
+    return run(_through_air)(world, light + gleam, along, run(_background)(world, direction))
 
 
 def _develop(light, shape, samples):
@@ -333,7 +352,7 @@ def render(scenes, width, height, samples=2, steps=40, compiled=False):
     upward = (REACH * height / min(width, height) * rows).repeat_interleave(len(columns))
     chunks = _chunks(len(across))
     eye, ahead, right, top = (v.T[..., None] for v in camera_frame(scenes))
-    direction = _unit(ahead + across * right + upward * top).view(3, n * chunks, -1)
+    direction = _unit(ahead + across * right + upward * top).reshape(3, n * chunks, -1).contiguous()
     origin = eye.repeat_interleave(chunks, 1).expand_as(direction).contiguous()
     world = make_world(scenes[torch.arange(n, device=device).repeat_interleave(chunks)])
     light = _trace(world, origin, direction, steps, _compiled if compiled else lambda function: function)

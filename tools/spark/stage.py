@@ -80,7 +80,9 @@ class Stage:
         steps = [lambda loss=loss: update(loss) for loss in losses]
         if device.type == "cuda":
             pool = torch.cuda.graph_pool_handle()
-            steps = [self._record(step, pool) for step in steps]
+            for i, step in enumerate(steps):
+                steps[i] = self._record(step, pool)
+                print(f"{self.name}: recorded {i + 1} of {len(steps)}, {time.time() - start:.0f} s", flush=True)
         print(f"{self.name}: ready after {time.time() - start:.0f} s", flush=True)
         self._loop(steps, shares, stride=100 if device.type == "cuda" else 1)
         return self.average.eval()

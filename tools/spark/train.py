@@ -41,14 +41,16 @@ def sample_times(count, uniform, device):
     return torch.where(torch.rand(count, device=device) < uniform, flat, normal)
 
 
-def flow_loss(model, teacher, data, untold, options, device):
+def flow_loss(model, teacher, data, untold, options, stance):
     """The loss of one format: the velocity noise - latents on the straight line between the two.
 
     A `teacher`, the model as the stage found it, moves the target away from what it would draw without a caption by
     `options.guidance` times the difference: what classifier-free guidance does at each step of sampling is learnt.
+    `stance` says whether what is compiled is used.
     """
     latents, tokens = data
-    batch = options.flow.batch
+    device, pixels = latents.device, latents[0, 0].numel()
+    batch = options.flow.batch if pixels <= 1024 else max(1, options.flow.batch * 1024 // pixels)
 
     def loss():
         rows = torch.randint(len(latents), (batch,), device=device)
@@ -60,7 +62,7 @@ def flow_loss(model, teacher, data, untold, options, device):
         times = sample_times(batch, options.uniform_times, device)
         noisy = clean + times[:, None, None, None] * (noise - clean)
         target = noise - clean
-        with mixed_precision(device):
+        with mixed_precision(device), torch.compiler.set_stance(stance):
             if teacher:
                 with torch.no_grad():
                     with_text = teacher(noisy, times, *ids.unbind(1)).float()
@@ -81,9 +83,15 @@ def train_flow(model, formats, untold, options, device):
     teacher = copy.deepcopy(model).requires_grad_(False).eval() if options.guidance else None
     if options.compile:
         for network in filter(None, (model, teacher)):
-            network.transformer.compile_repeated_blocks()
-    losses = [flow_loss(model, teacher, formats[size], untold, options, device) for size, _, _ in pool.FORMATS]
-    return stage.run(losses, device, [share for _, share, _ in pool.FORMATS])
+            network.transformer.compile_repeated_blocks(dynamic=False)  # dynamic shapes failed (torch 2.11)
+    shares = [share for _, share, _ in pool.FORMATS]
+    # Compiling for a size takes longer than it saves where the size is rare.
+    stances = ["default" if share > 0.1 else "force_eager" for share in shares]
+    losses = [
+        flow_loss(model, teacher, formats[size], untold, options, stance)
+        for (size, _, _), stance in zip(pool.FORMATS, stances)
+    ]
+    return stage.run(losses, device, shares)
 
 
 def draw_pictures(scenes, options, device, started):
@@ -91,11 +99,13 @@ def draw_pictures(scenes, options, device, started):
     sizes = pool.shrunk(scenes, options.shrink)
     pictures = {}
     for size, of_size in scenes.items():
-        pictures[size] = pool.draw(of_size, *sizes[size], device, compiled=options.compile)
-        print(f"{len(of_size)} pictures of {sizes[size]}, {time.time() - started:.0f} s", flush=True)
+        seconds = options.render_seconds * len(of_size) / len(scenes[pool.SQUARE])
+        pictures[size] = pool.draw(of_size, *sizes[size], device, seconds, compiled=options.compile)
+        print(f"{len(pictures[size])} pictures of {sizes[size]}, {time.time() - started:.0f} s", flush=True)
     if options.keep_pictures:
         for size, of_size in scenes.items():
-            pool.save_pictures(options.pool, of_size, pictures[size][: options.keep_pictures])
+            most = options.keep_pictures if size == pool.SQUARE else options.keep_pictures // 4
+            pool.save_pictures(options.pool, of_size, pictures[size][:most])
         unseen = pool.sample_held_out(options.keep_pictures // 6, options.seed + 77)
         drawn = pool.draw(unseen, *sizes[pool.SQUARE], device, compiled=options.compile)
         pool.save_pictures(options.pool, unseen, drawn, "-unseen")
@@ -116,8 +126,7 @@ def make_data(options, device, started):
     if "autoencoder" in options.stages:
         model = load_autoencoder(options.resume) if options.resume else networks.make_autoencoder()
         keep_encoder = options.resume is not None
-        plan = options.autoencoder
-        model = train_autoencoder(model, pictures[pool.SQUARE], device, plan, keep_encoder, options.compile)
+        model = train_autoencoder(model, pictures[pool.SQUARE], device, options.autoencoder, keep_encoder)
         if not keep_encoder:
             latents = encode(model, pictures[pool.SQUARE][:8192], device).float()
             model.register_to_config(
@@ -130,14 +139,14 @@ def make_data(options, device, started):
     for size in scenes:
         latents = encode(model, pictures.pop(size), device)
         latents = (latents - model.config.shift_factor) * model.config.scaling_factor
-        formats[size] = latents, captions.get(size).to(device)
+        formats[size] = latents, captions.get(size)[: len(latents)].to(device)
         print(f"{len(latents)} latents of {size}, {time.time() - started:.0f} s", flush=True)
     return formats
 
 
 def get_data(options, device, started):
     """What make_data makes, kept in the pool's folder for the stages that follow."""
-    kept = options.pool / "latents.pt" if options.pool else None
+    kept = options.pool / "latents" if options.pool else None
     if kept and kept.exists() and "autoencoder" not in options.stages:
         return {size: tuple(t.to(device) for t in pair) for size, pair in torch.load(kept).items()}
     formats = make_data(options, device, started)
@@ -161,9 +170,10 @@ def parse_arguments():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scenes", type=int, default=100000, help="pictures of the main format; others get shares")
     parser.add_argument("--captions", type=int, default=6, help="captions per picture")
+    parser.add_argument("--render-seconds", type=float, default=float("inf"), help="most time for the main format")
     parser.add_argument("--shrink", type=int, default=1, help="draw pictures at this part of their size: to rehearse")
     parser.add_argument("--pool", type=Path, help="keep latents here for later stages, and take them from here")
-    parser.add_argument("--keep-pictures", type=int, default=0, help="keep so many of each format in --pool, to judge by")
+    parser.add_argument("--keep-pictures", type=int, default=0, help="keep so many in --pool, to judge by")
     plan = {"type": float, "nargs": 3, "metavar": ("BATCH", "STEPS", "SECONDS")}
     parser.add_argument("--autoencoder", default=(32, 12000, 200), **plan)
     parser.add_argument("--flow", default=(256, 60000, 500), **plan)
@@ -172,7 +182,7 @@ def parse_arguments():
     parser.add_argument("--average", type=float, default=0.9995, help="decay of the moving average")
     parser.add_argument("--uniform-times", type=float, default=0.2, help="share of times that are uniform in [0, 1]")
     parser.add_argument("--guidance", type=float, default=0.0, help="learn to sample as if guided this much beyond 1")
-    parser.add_argument("--compile", action="store_true", help="compile renderer and networks; pays off on a GPU")
+    parser.add_argument("--compile", action="store_true", help="compile renderer and transformer; pays off on a GPU")
     options = parser.parse_args()
     options.stages = options.stages or (["flow"] if options.resume else STAGES)
     options.autoencoder, options.flow = Plan(*options.autoencoder), Plan(*options.flow)
@@ -187,7 +197,6 @@ def main():
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     # The backward pass of cuDNN's attention failed or returned NaN for these shapes (torch 2.11).
     torch.backends.cuda.enable_cudnn_sdp(False)
-    torch.backends.cudnn.benchmark = True
 
     started = time.time()
     if options.resume and options.resume != options.out:
