@@ -95,8 +95,8 @@ def spoiled(pictures, autoencoder=None):
 class Pool:
     """Pictures of one size as bytes [n, 3, h, w] and the scenes they show."""
 
-    def __init__(self, scenes, pictures):
-        self.scenes, self.pictures = scenes, pictures
+    def __init__(self, name, scenes, pictures):
+        self.name, self.scenes, self.pictures = name, scenes, pictures
         self.trained = max(len(pictures) - TESTED, len(pictures) // 2)
 
     def batch(self, rows):
@@ -109,7 +109,7 @@ def load_pools(folder, device):
         width, height = path.stem.split("-")[0].split("x")
         if width == height:
             held = torch.load(path, map_location="cpu")
-            yield Pool(Solids(**held["scenes"]).to(device), held["pictures"].to(device))
+            yield Pool(path.stem, Solids(**held["scenes"]).to(device), held["pictures"].to(device))
 
 
 def small_pool(count, side, seed, device):
@@ -118,7 +118,7 @@ def small_pool(count, side, seed, device):
 
     scenes = sample_solids(count, torch.Generator().manual_seed(seed)).to(device)
     parts = [render(scenes[slice(i, i + 16)], side, side, samples=1) for i in range(0, count, 16)]
-    return Pool(scenes, ((torch.cat(parts) + 1) * 127.5).round().byte())
+    return Pool("rehearsal", scenes, ((torch.cat(parts) + 1) * 127.5).round().byte())
 
 
 def train(model, pools, autoencoder, args):
@@ -183,29 +183,28 @@ def altered(asked, what, rng):
     return changed
 
 
-def test(model, pools, device, batch=100):
+def test(model, pool, device, batch=100):
     """Prints how often the judge is right about pictures it has not seen, by what there is to be right about."""
     rng = random.Random(5)
     right, flagged, finishes = {}, {}, [0, 0]
-    for pool in pools:
-        rows = torch.arange(pool.trained, len(pool.pictures), device=device)
-        for part in rows.split(batch):
-            pictures, scenes = pool.batch(part)
-            known = scenes.to("cpu")
-            plain = relations(known)
-            for row, answer in enumerate(judge.look(model, pictures)):
-                asked = asked_of(known, plain, row)
-                wrong = judge.faults(asked, *answer)
-                counted = "count" not in wrong
-                for name in ("count", "ground", "sky", *(("kind", "colour", "relation") if counted else ())):
-                    right.setdefault(name, []).append(name not in wrong)
-                right.setdefault(f"everything, {len(asked['objects'])} objects", []).append(not wrong)
-                right.setdefault("everything", []).append(not wrong)
-                finishes = [sum(pair) for pair in zip(finishes, judge.finishes_right(asked, answer[0]))]
-                for what in ("kind", "colour", "relation"):
-                    other = altered(asked, what, rng)
-                    if other:
-                        flagged.setdefault(what, []).append(bool(judge.faults(other, *answer)))
+    rows = torch.arange(pool.trained, len(pool.pictures), device=device)
+    for part in rows.split(batch):
+        pictures, scenes = pool.batch(part)
+        known = scenes.to("cpu")
+        plain = relations(known)
+        for row, answer in enumerate(judge.look(model, pictures)):
+            asked = asked_of(known, plain, row)
+            wrong = judge.faults(asked, *answer)
+            counted = "count" not in wrong
+            for name in ("count", "ground", "sky", *(("kind", "colour", "relation") if counted else ())):
+                right.setdefault(name, []).append(name not in wrong)
+            right.setdefault(f"everything, {len(asked['objects'])} objects", []).append(not wrong)
+            right.setdefault("everything", []).append(not wrong)
+            finishes = [sum(pair) for pair in zip(finishes, judge.finishes_right(asked, answer[0]))]
+            for what in ("kind", "colour", "relation"):
+                other = altered(asked, what, rng)
+                if other:
+                    flagged.setdefault(what, []).append(bool(judge.faults(other, *answer)))
     for name, results in sorted(right.items()):
         print(f"right: {name:24} {sum(results):5} of {len(results):5}  {sum(results) / len(results):.2%}")
     print(f"right: {'finish of an object':24} {finishes[0]:5} of {finishes[1]:5}  {finishes[0] / finishes[1]:.2%}")
@@ -237,7 +236,10 @@ def main():
             autoencoder = AutoencoderKL.from_pretrained(args.autoencoder).to(args.device).eval()
         model = judge.load(args.weights) if args.resume else judge.Judge()
         judge.save(train(model, pools, autoencoder, args), args.weights)
-    test(judge.load(args.weights, args.device), pools, args.device)
+    model = judge.load(args.weights, args.device)
+    for pool in pools:
+        print(f"-- {pool.name}")
+        test(model, pool, args.device)
 
 
 if __name__ == "__main__":
