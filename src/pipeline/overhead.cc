@@ -4,7 +4,7 @@ namespace steadyflux {
 namespace {
 
 // Measured on runs of spark and of FLUX.1-wide checkpoints: 3 to 5 MiB of heap and generated code.
-constexpr std::uint64_t kFixedBytes = 10ull << 20;
+constexpr std::uint64_t kFixedBytes = 9ull << 20;
 // Touched part of a worker's stack and its thread-local state.
 constexpr std::uint64_t kBytesPerThread = 128ull << 10;
 
