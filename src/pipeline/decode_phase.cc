@@ -31,7 +31,7 @@ bool run_decode(const PhaseContext& c) {
     std::vector<std::uint8_t> pixels(rgb_bytes);
     executor.backend().download(rgb, std::as_writable_bytes(std::span(pixels)));
     std::vector<float> latents;
-    if (job.keep_latents) latents = load_values(c.carried.latents.row(index), DType::kF32);
+    if (job.keep_latents) latents = load_values(c.carried.latents.load(index), DType::kF32);
     c.outputs.on_image(index, std::move(pixels), std::move(latents));
   });
 }

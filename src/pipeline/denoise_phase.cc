@@ -81,7 +81,7 @@ std::size_t noise_bytes(const OpenModel& model, const Job& job) {
 void load_latents(const PhaseContext& c, std::size_t image, const Tensor& latents) {
   Backend& backend = c.runner.backend();
   if (c.job.latents_given) {
-    c.carried.latents.give(backend, image, latents);
+    c.carried.given_latents.give(backend, image, latents);
   } else {
     upload_values(backend, initial_noise(c.job, latents.dim(1) / 4, c.job.images[image].seed), latents);
   }
@@ -142,7 +142,7 @@ bool run_denoise(const PhaseContext& c) {
   WindowMemory memory;
   const auto holding = c.runner.hold([&](Arena& arena) { memory = allocate_window(arena, c.model, job, windows); });
   if (!c.runner.measuring()) {
-    if (!job.latents_given) c.carried.latents = {job.images.size(), row_bytes};
+    c.carried.latents = c.carried.make(job.images.size(), row_bytes);
     upload_values(
         c.runner.backend(),
         rope_table(c.model.flux, job.max_sequence_length, job.latent.token_rows(), job.latent.token_columns()),

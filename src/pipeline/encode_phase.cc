@@ -52,8 +52,8 @@ bool run_encode(const PhaseContext& c) {
   const Shape pooled_row = {1, c.model.flux.pooled_projection_dim};
   const Shape embeds_row = {c.job.max_sequence_length, c.model.flux.joint_attention_dim};
   if (!c.runner.measuring()) {
-    c.carried.pooled = {c.job.conditionings.size(), tensor_bytes(c.job.activations, pooled_row)};
-    c.carried.prompt_embeds = {c.job.conditionings.size(), tensor_bytes(c.job.activations, embeds_row)};
+    c.carried.pooled = c.carried.make(c.job.conditionings.size(), tensor_bytes(c.job.activations, pooled_row));
+    c.carried.prompt_embeds = c.carried.make(c.job.conditionings.size(), tensor_bytes(c.job.activations, embeds_row));
   }
   return run_encoder(
              c, c.model.clip_part, pooled_row, c.carried.pooled,

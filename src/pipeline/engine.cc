@@ -18,6 +18,7 @@
 #include "pipeline/prompt_tokens.h"
 #include "pipeline/report.h"
 #include "pipeline/suggest.h"
+#include "platform/process.h"
 #include "steadyflux/steadyflux.h"
 
 namespace steadyflux {
@@ -120,7 +121,7 @@ class Engine::Impl {
     Monitor monitor;
     const std::vector<StagePlan> stages = planned.stages();
     ExecutingRunner runner(*backend_, stages, monitor, silent);
-    Carried carried;
+    Carried carried = make_carried(job);
     RunOutputs nobody;
     ensure(
         run_phase(Phase::kEncode, {runner, model_, job, planned.phases[0].choice, carried, tokenized.tokens, nobody}),
@@ -139,7 +140,7 @@ class Engine::Impl {
     result.phases = plan.phases;
     result.does_not_fit = plan.does_not_fit;
     if (result.does_not_fit) return result;
-    Carried carried;
+    Carried carried = make_carried(job);
     const std::vector<PromptTokens> tokens = read_inputs(request, job, std::move(embeds), carried, result.warnings);
     for (const std::string& warning : result.warnings) observer.on_warning(warning);
     result.cancelled = !run(job, planned, tokens, carried, observer, result);
@@ -229,6 +230,12 @@ class Engine::Impl {
     return job;
   }
 
+  static Carried make_carried(const Job& job) {
+    Carried carried;
+    if (job.spilled) carried.spill_directory = scratch_directory();
+    return carried;
+  }
+
   // Prompts as tokens, unless their embeddings are given; what files give goes straight to where phases look for it.
   std::vector<PromptTokens> read_inputs(const Request& request, const Job& job, std::vector<PromptEmbeds> embeds,
                                         Carried& carried, std::vector<std::string>& warnings) const {
@@ -246,7 +253,7 @@ class Engine::Impl {
     return std::move(tokenized.tokens);
   }
 
-  Embeddings public_embeddings(const Job& job, const Carried& carried, std::vector<std::string> warnings) const {
+  Embeddings public_embeddings(const Job& job, Carried& carried, std::vector<std::string> warnings) const {
     Embeddings embeddings;
     embeddings.tokens = job.max_sequence_length;
     embeddings.width = static_cast<int>(model_.flux.joint_attention_dim);

@@ -6,12 +6,15 @@
 #include <random>
 
 #include "base/error.h"
+#include "pipeline/phases.h"
 
 namespace steadyflux {
 namespace {
 
 constexpr int kMaxSequenceLength = 512;  // that FLUX.1 was trained with, and the reference accepts
 constexpr int kMaxImages = 100'000;
+// What passes between phases stays in memory up to this size; a file costs little more time, and no step waits for it.
+constexpr std::size_t kMaxCarriedBytes = std::size_t{64} << 20;
 
 template <typename... Parts>
 [[noreturn]] void refuse(const Parts&... parts) {
@@ -139,6 +142,7 @@ Job make_job(const OpenModel& model, const EngineOptions& options, const Request
   job.guidance = request.guidance.value_or(model.dir.defaults.guidance.value_or(3.5));
   job.max_sequence_length = chosen_sequence_length(model, request);
   choose_dtypes(model, options, request, job);
+  job.spilled = options.ram_bytes > 0 && carried_bytes_in_memory(model, job) > kMaxCarriedBytes;
   return job;
 }
 

@@ -32,6 +32,7 @@ struct Job {
   bool has_negative = false;
   bool from_embeds = false;    // conditionings come from a file; no encoder runs
   bool latents_given = false;  // images start from a file's latents, not from noise
+  bool spilled = false;        // what passes between phases is in files: a long batch within a budget
   bool keep_latents = false;   // results hold the final latents
   bool keep_images = true;     // results hold every picture until the end
   double true_cfg = 1;

@@ -82,10 +82,10 @@ bool run_modulate(const PhaseContext& c) {
   const std::int64_t items = c.job.num_conditionings();
   const FluxConfig& flux = c.model.flux;
   if (!c.runner.measuring()) {
-    c.carried.txt = {c.job.conditionings.size(),
-                     tensor_bytes(c.job.activations, {c.job.max_sequence_length, flux.width()})};
-    c.carried.modulations = {c.job.conditionings.size(),
-                             tensor_bytes(c.job.activations, {c.job.num_steps(), modulation_width(flux)})};
+    c.carried.txt = c.carried.make(c.job.conditionings.size(),
+                                   tensor_bytes(c.job.activations, {c.job.max_sequence_length, flux.width()}));
+    c.carried.modulations = c.carried.make(
+        c.job.conditionings.size(), tensor_bytes(c.job.activations, {c.job.num_steps(), modulation_width(flux)}));
   }
   const Stage stage = {.phase = phase_name(Phase::kModulate),
                        .weights = &c.model.modulate_part,

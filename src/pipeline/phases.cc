@@ -6,20 +6,23 @@
 namespace steadyflux {
 namespace {
 
-std::size_t embeds_bytes(const OpenModel& model, const Job& job) {
-  const std::int64_t elements =
-      job.max_sequence_length * model.flux.joint_attention_dim + model.flux.pooled_projection_dim;
-  return job.conditionings.size() * tensor_bytes(job.activations, {elements});
+// Memory of rows: of one where they are in a file.
+std::size_t rows_bytes(const Job& job, std::size_t count, std::size_t row_bytes) {
+  return job.spilled ? row_bytes : count * row_bytes;
 }
 
-std::size_t modulated_bytes(const OpenModel& model, const Job& job) {
-  const std::int64_t elements =
-      job.max_sequence_length * model.flux.width() + job.num_steps() * modulation_width(model.flux);
-  return job.conditionings.size() * tensor_bytes(job.activations, {elements});
+std::size_t embeds_row_bytes(const OpenModel& model, const Job& job) {
+  return tensor_bytes(job.activations,
+                      {job.max_sequence_length * model.flux.joint_attention_dim + model.flux.pooled_projection_dim});
 }
 
-std::size_t latents_bytes(const OpenModel& model, const Job& job) {
-  return job.images.size() * tensor_bytes(DType::kF32, {job.latent.num_tokens(), model.flux.in_channels});
+std::size_t modulated_row_bytes(const OpenModel& model, const Job& job) {
+  return tensor_bytes(job.activations,
+                      {job.max_sequence_length * model.flux.width() + job.num_steps() * modulation_width(model.flux)});
+}
+
+std::size_t latents_row_bytes(const OpenModel& model, const Job& job) {
+  return tensor_bytes(DType::kF32, {job.latent.num_tokens(), model.flux.in_channels});
 }
 
 }  // namespace
@@ -70,6 +73,7 @@ bool run_phase(Phase phase, const PhaseContext& context) {
       const bool finished = run_denoise(context);
       context.carried.txt = {};
       context.carried.modulations = {};
+      context.carried.given_latents = {};
       return finished;
     }
     case Phase::kDecode:
@@ -79,39 +83,51 @@ bool run_phase(Phase phase, const PhaseContext& context) {
 }
 
 void carry_embeds(const Job& job, std::span<const PromptEmbeds> embeds, Carried& carried) {
-  const std::size_t element_bytes = tensor_bytes(job.activations, {1});
-  carried.prompt_embeds = {embeds.size(), embeds[0].prompt_embeds.size() * element_bytes};
-  carried.pooled = {embeds.size(), embeds[0].pooled.size() * element_bytes};
-  for (std::size_t c = 0; c < embeds.size(); ++c) {
-    store_values(embeds[c].prompt_embeds, job.activations, carried.prompt_embeds.row(c));
-    store_values(embeds[c].pooled, job.activations, carried.pooled.row(c));
-  }
+  const auto carry = [&](const std::vector<float> PromptEmbeds::*values) {
+    std::vector<std::byte> row(tensor_bytes(job.activations, {std::ssize(embeds[0].*values)}));
+    CarriedRows rows = carried.make(embeds.size(), row.size());
+    for (std::size_t c = 0; c < embeds.size(); ++c) {
+      store_values(embeds[c].*values, job.activations, row);
+      rows.store(c, row);
+    }
+    return rows;
+  };
+  carried.prompt_embeds = carry(&PromptEmbeds::prompt_embeds);
+  carried.pooled = carry(&PromptEmbeds::pooled);
 }
 
 void carry_latents(const Job& job, std::span<const float> latents, Carried& carried) {
   const std::size_t row_size = latents.size() / job.images.size();
-  carried.latents = {job.images.size(), row_size * sizeof(float)};
+  carried.given_latents = carried.make(job.images.size(), row_size * sizeof(float));
   for (std::size_t i = 0; i < job.images.size(); ++i) {
-    store_values(latents.subspan(i * row_size, row_size), DType::kF32, carried.latents.row(i));
+    carried.given_latents.store(i, std::as_bytes(latents.subspan(i * row_size, row_size)));
   }
 }
 
-PromptEmbeds carried_embeds(const Job& job, const Carried& carried, std::size_t conditioning) {
-  return {load_values(carried.prompt_embeds.row(conditioning), job.activations),
-          load_values(carried.pooled.row(conditioning), job.activations)};
+std::size_t carried_bytes_in_memory(const OpenModel& model, const Job& job) {
+  return job.conditionings.size() * (embeds_row_bytes(model, job) + modulated_row_bytes(model, job)) +
+         job.images.size() * latents_row_bytes(model, job);
+}
+
+PromptEmbeds carried_embeds(const Job& job, Carried& carried, std::size_t conditioning) {
+  return {load_values(carried.prompt_embeds.load(conditioning), job.activations),
+          load_values(carried.pooled.load(conditioning), job.activations)};
 }
 
 std::size_t carried_bytes(Phase phase, const OpenModel& model, const Job& job) {
-  const std::size_t given_latents = job.latents_given ? latents_bytes(model, job) : 0;
+  const std::size_t embeds = rows_bytes(job, job.conditionings.size(), embeds_row_bytes(model, job));
+  const std::size_t modulated = rows_bytes(job, job.conditionings.size(), modulated_row_bytes(model, job));
+  const std::size_t latents = rows_bytes(job, job.images.size(), latents_row_bytes(model, job));
+  const std::size_t given_latents = job.latents_given ? latents : 0;
   switch (phase) {
     case Phase::kEncode:
-      return embeds_bytes(model, job) + given_latents;
+      return embeds + given_latents;
     case Phase::kModulate:
-      return embeds_bytes(model, job) + modulated_bytes(model, job) + given_latents;
+      return embeds + modulated + given_latents;
     case Phase::kDenoise:
-      return modulated_bytes(model, job) + latents_bytes(model, job);
+      return modulated + given_latents + latents;
     case Phase::kDecode:
-      return latents_bytes(model, job);
+      return latents;
   }
   fail(ErrorCode::kInternal, "there is no such phase");
 }

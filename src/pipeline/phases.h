@@ -78,7 +78,10 @@ void carry_embeds(const Job& job, std::span<const PromptEmbeds> embeds, Carried&
 void carry_latents(const Job& job, std::span<const float> latents, Carried& carried);
 
 // One conditioning as encode left it.
-PromptEmbeds carried_embeds(const Job& job, const Carried& carried, std::size_t conditioning);
+PromptEmbeds carried_embeds(const Job& job, Carried& carried, std::size_t conditioning);
+
+// What would be carried at most if nothing were in files.
+std::size_t carried_bytes_in_memory(const OpenModel& model, const Job& job);
 
 // Host memory of what is carried while the phase runs.
 std::size_t carried_bytes(Phase phase, const OpenModel& model, const Job& job);

@@ -8,6 +8,10 @@ namespace steadyflux {
 // The directory of the running program. Throws Error(kIo) when the system does not tell.
 std::filesystem::path executable_dir();
 
+// Where large files of a moment belong: on a disk, unlike the usual temporary directory, which may be memory. $TMPDIR
+// where it is set.
+std::filesystem::path scratch_directory();
+
 // The number by which the system knows this process.
 long process_id();
 

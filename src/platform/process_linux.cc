@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <system_error>
 
 #include "base/error.h"
@@ -14,6 +15,11 @@ std::filesystem::path executable_dir() {
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
   if (error) fail(ErrorCode::kIo, "cannot find the running program's directory: ", error.message());
   return program.parent_path();
+}
+
+std::filesystem::path scratch_directory() {
+  const char* chosen = std::getenv("TMPDIR");
+  return chosen != nullptr && *chosen != '\0' ? chosen : "/var/tmp";
 }
 
 long process_id() { return ::getpid(); }

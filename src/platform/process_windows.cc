@@ -19,6 +19,8 @@ std::filesystem::path executable_dir() {
   return std::filesystem::path(program).parent_path();
 }
 
+std::filesystem::path scratch_directory() { return std::filesystem::temp_directory_path(); }
+
 long process_id() { return static_cast<long>(::GetCurrentProcessId()); }
 
 // The system's heap has no arenas to limit.

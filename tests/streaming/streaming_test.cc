@@ -2,12 +2,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "pipeline/bench/synthetic_checkpoint.h"
+#include "pipeline/carried.h"
 #include "platform/temporary_dir.h"
 #include "steadyflux/steadyflux.h"
 
@@ -117,6 +119,33 @@ TEST_F(StreamingTest, StreamedWeightsMoveOnceAStepForAWholeWindow) {
   std::uint64_t streamed = 0;
   for (const GroupReport& group : stage.groups) streamed += group.residency == "streamed" ? group.bytes : 0;
   EXPECT_EQ(stage.pass_read_bytes, streamed);
+}
+
+TEST_F(StreamingTest, WhatALongBatchCarriesBetweenPhasesIsInFiles) {
+  Request batch = request();
+  batch.steps = 1;
+  for (int i = 0; i < 1000; ++i) batch.prompts.push_back("a red circle");
+  batch.prompts.back() = "a blue square";
+  batch.keep_images = false;
+  batch.keep_latents = false;
+  const Plan in_memory = Engine::open(options(0)).plan(batch);
+  const Plan in_files = Engine::open(options(4096 * kMiB)).plan(batch);
+  const auto carried = [](const Plan& plan) { return denoise(plan.phases).stages.at(0).carried_bytes; };
+  EXPECT_GT(carried(in_memory), 64 * kMiB);
+  EXPECT_LT(carried(in_files), 8 * kMiB);
+}
+
+TEST(CarriedRowsTest, GiveBackWhatTheyKeepInMemoryAndInFiles) {
+  const TemporaryDir directory("carried_rows_test");
+  for (const std::filesystem::path& spill : {std::filesystem::path(), directory.path()}) {
+    CarriedRows rows(3, 4, spill);
+    for (std::size_t i = 0; i < 3; ++i) rows.store(i, std::as_bytes(std::span("abcdefghijkl" + 4 * i, 4)));
+    EXPECT_EQ(std::memcmp(rows.load(1).data(), "efgh", 4), 0);
+    EXPECT_EQ(std::memcmp(rows.load(0).data(), "abcd", 4), 0);
+    EXPECT_EQ(std::memcmp(rows.load(2).data(), "ijkl", 4), 0);
+  }
+  CarriedRows spilled(3, 4, directory.path());
+  EXPECT_THROW(spilled.store(1, std::as_bytes(std::span("abcd", 4))), Error);
 }
 
 TEST_F(StreamingTest, PicturesThatAreNotKeptAreShownAndLetGo) {
