@@ -7,8 +7,9 @@ from torch import nn
 from stage import Stage, mixed_precision
 
 RIVAL_SHARE = 0.15  # of the reconstruction's gradient
-RIVAL_AFTER = 1500  # steps, and as many again until it has its whole share
+RIVAL_AFTER = 4000  # steps, and as many again until it has its whole share
 KL_WEIGHT = 3e-4
+CROP = 128  # pixels: four times the steps that whole pictures would allow
 
 
 def make_rival():
@@ -23,8 +24,25 @@ def make_rival():
 
 
 def reconstruction_loss(decoded, pictures):
+    """Pixels, edges, and colours from afar: without the last, small objects keep their outline and lose their colour."""
     edge = sum(F.l1_loss(decoded.diff(dim=d), pictures.diff(dim=d)) for d in (-1, -2))
-    return F.l1_loss(decoded, pictures) + edge
+    afar = F.l1_loss(F.avg_pool2d(decoded, 8), F.avg_pool2d(pictures, 8))
+    return F.l1_loss(decoded, pictures) + edge + afar
+
+
+def random_crops(pool, count):
+    """Parts of random pictures in [-1, 1], [count, 3, CROP, CROP]; drawn on the device, as a CUDA graph needs it."""
+    device, height, width = pool.device, *pool.shape[-2:]
+
+    def window(length):
+        side = min(CROP, length)
+        start = torch.randint(length - side + 1, (count, 1), device=device)
+        return start + torch.arange(side, device=device)
+
+    rows = torch.randint(len(pool), (count,), device=device)[:, None, None, None]
+    channels = torch.arange(3, device=device)[:, None, None]
+    crops = pool[rows, channels, window(height)[:, None, :, None], window(width)[:, None, None]]
+    return (crops.float() / 127.5 - 1).to(memory_format=torch.channels_last)
 
 
 def train_autoencoder(model, pool, device, plan, keep_encoder):
@@ -38,12 +56,8 @@ def train_autoencoder(model, pool, device, plan, keep_encoder):
     steps = torch.zeros((), device=device)
     kept = {}
 
-    def draw():
-        rows = torch.randint(len(pool), (plan.batch,), device=device)
-        return (pool[rows].float() / 127.5 - 1).to(memory_format=torch.channels_last)
-
     def loss():
-        pictures = draw()
+        pictures = random_crops(pool, plan.batch)
         with mixed_precision(device):
             with torch.set_grad_enabled(not keep_encoder):
                 posterior = model.encode(pictures).latent_dist
@@ -63,7 +77,7 @@ def train_autoencoder(model, pool, device, plan, keep_encoder):
 
     def rival_loss():
         with mixed_precision(device):
-            real, decoded = rival(draw()).float(), rival(kept["decoded"].detach()).float()
+            real, decoded = rival(random_crops(pool, plan.batch)).float(), rival(kept["decoded"].detach()).float()
         value = F.relu(1 - real).mean() + F.relu(1 + decoded).mean()
         return value, value
 
@@ -84,3 +98,14 @@ def encode(model, pictures, device):
             parts.append(model.encode(part).latent_dist.mean.half().contiguous())
     model.to(memory_format=torch.contiguous_format)
     return torch.cat(parts)
+
+
+@torch.no_grad()
+def fidelity(model, pictures, device):
+    """Decibels of peak signal over noise of pictures as bytes, there and back: whole, and from afar."""
+    pictures = (pictures.to(device).float() / 127.5 - 1).to(memory_format=torch.channels_last)
+    model.to(device)
+    with mixed_precision(device):
+        decoded = torch.cat([model.decode(model.encode(part).latent_dist.mean).sample for part in pictures.split(16)])
+    pairs = ((decoded.float(), pictures), (F.avg_pool2d(decoded.float(), 8), F.avg_pool2d(pictures, 8)))
+    return [(10 * torch.log10(4 / F.mse_loss(*pair))).item() for pair in pairs]

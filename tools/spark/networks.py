@@ -88,6 +88,26 @@ def make_t5(vocab_size):
     )
 
 
+def ready_masks(clip_ids, t5_ids):
+    """Masks for CLIP and T5. The ones that transformers makes read from the host, which a CUDA graph cannot."""
+    tokens, device = clip_ids.shape[1], clip_ids.device
+    causal = torch.full((1, 1, tokens, tokens), float("-inf"), device=device).triu(1)
+    return causal, torch.zeros(1, 1, t5_ids.shape[1], t5_ids.shape[1], device=device)
+
+
+def make_text_encoders(clip_vocab_size, t5_vocab_size):
+    return make_clip(clip_vocab_size), make_t5(t5_vocab_size)
+
+
+def load_text_encoders(folder):
+    """Both text encoders, ready to be trained."""
+    kinds = {"text_encoder": CLIPTextModel, "text_encoder_2": T5EncoderModel}
+    return [
+        kind.from_pretrained(folder / name, dtype=torch.float32, attn_implementation="eager").train()
+        for name, kind in kinds.items()
+    ]
+
+
 class TextToVelocity(nn.Module):
     """All that flow matching trains: both text encoders and the transformer."""
 
@@ -96,18 +116,9 @@ class TextToVelocity(nn.Module):
         self.text_encoder, self.text_encoder_2, self.transformer = text_encoder, text_encoder_2, transformer
 
     @classmethod
-    def new(cls, clip_vocab_size, t5_vocab_size):
-        return cls(make_clip(clip_vocab_size), make_t5(t5_vocab_size), make_transformer())
-
-    @classmethod
     def from_pretrained(cls, folder):
-        kinds = {"text_encoder": CLIPTextModel, "text_encoder_2": T5EncoderModel}
-        encoders = [
-            kind.from_pretrained(folder / name, dtype=torch.float32, attn_implementation="eager")
-            for name, kind in kinds.items()
-        ]
         transformer = FluxTransformer2DModel.from_pretrained(folder / "transformer", dtype=torch.float32)
-        return cls(*(part.train() for part in (*encoders, transformer)))
+        return cls(*load_text_encoders(folder), transformer.train())
 
     def forward(self, noisy, times, clip_ids, t5_ids):
         """The velocity (noise - latents) at `times` in [0, 1]; latents and result are [n, 16, h, w]."""
@@ -115,10 +126,7 @@ class TextToVelocity(nn.Module):
         device = noisy.device
         rows = torch.arange(height // 2, device=device).repeat_interleave(width // 2)
         columns = torch.arange(width // 2, device=device).repeat(height // 2)
-        # Ready-made masks: the ones that transformers makes read from the host, which a CUDA graph cannot.
-        tokens = clip_ids.shape[1]
-        causal = torch.full((1, 1, tokens, tokens), float("-inf"), device=device).triu(1)
-        everything = torch.zeros(1, 1, t5_ids.shape[1], t5_ids.shape[1], device=device)
+        causal, everything = ready_masks(clip_ids, t5_ids)
         packed = self.transformer(
             hidden_states=pack(noisy),
             encoder_hidden_states=self.text_encoder_2(t5_ids, attention_mask=everything)[0],
@@ -155,9 +163,13 @@ def save_autoencoder(out, autoencoder):
     _save(autoencoder, out / "vae")
 
 
+def save_text_encoders(out, text_encoder, text_encoder_2):
+    _save(text_encoder, out / "text_encoder")
+    _save(text_encoder_2, out / "text_encoder_2")
+
+
 def save_flow(out, model):
-    _save(model.text_encoder, out / "text_encoder")
-    _save(model.text_encoder_2, out / "text_encoder_2")
+    save_text_encoders(out, model.text_encoder, model.text_encoder_2)
     _save(model.transformer, out / "transformer")
 
 

@@ -14,7 +14,7 @@ from transformers import CLIPTokenizer, T5TokenizerFast
 
 import raytrace
 import solid_captions
-from solids import is_held_out, sample_solids
+from solids import boxes, is_held_out, sample_solids
 
 MAX_TOKENS = 48
 # Width and height, the share of training steps, and how many scenes for each one of the first format.
@@ -66,6 +66,16 @@ def draw(scenes, width, height, device, seconds=math.inf, samples=2, compiled=Fa
         if device.type == "cuda":
             torch.cuda.synchronize()
     return torch.cat(parts)
+
+
+def object_masks(scenes, height, width):
+    """Which of the picture's height x width cells lie in an object's box, [n, height, width]."""
+    left, right, bottom, top = boxes(scenes)[..., None, None].unbind(2)
+    unit = min(width, height)
+    x = ((torch.arange(width) + 0.5) * 2 - width) / unit
+    y = (height - (torch.arange(height) + 0.5) * 2)[:, None] / unit
+    inside = (x > left) & (x < right) & (y > bottom) & (y < top)
+    return (inside & scenes.present[..., None, None]).any(1)
 
 
 def save_pictures(folder, scenes, pictures, name=""):

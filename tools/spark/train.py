@@ -1,4 +1,4 @@
-"""Trains the pipeline: tokenizers, then the autoencoder, then flow and text encoders together."""
+"""Trains the pipeline: tokenizers, what captions say, the autoencoder, then flow and text encoders together."""
 
 import argparse
 import copy
@@ -14,11 +14,12 @@ import networks
 import pool
 import solid_captions
 import vocab
-from autoencoder import encode, train_autoencoder
+from autoencoder import encode, fidelity, train_autoencoder
+from reading import train_reading
 from solids import sample_solids
 from stage import Plan, Stage, mixed_precision
 
-STAGES = ["tokenizers", "autoencoder", "flow"]
+STAGES = ["tokenizers", "reading", "autoencoder", "flow"]
 SETTINGS = {
     "width": pool.SQUARE[0],
     "height": pool.SQUARE[1],
@@ -28,17 +29,34 @@ SETTINGS = {
     "shift": 3.0,
 }
 UNTOLD = 0.1  # the share of pictures whose caption is withheld
+CLIP_UNTOLD = 0.3  # the share whose caption CLIP does not see: its one vector is easier to learn from than T5's tokens
 LEAST_GUIDED_TIME = 0.1
+# An object's cells count this much more, at times when the noise no longer hides where the object is.
+OBJECT_WEIGHT = 4.0
+OBJECT_TIMES = (0.85, 0.6)  # from none of it to all
 
 
-def sample_times(count, uniform, device):
-    """Logit-normal times, and a share of uniform ones in [0, 1].
+def sample_times(count, options, device):
+    """Logit-normal times, and a share of uniform ones in [0, 1], moved towards noise as the sampler's are.
 
+    Without the move few times are so noisy that the caption decides anything: at 0.8 the picture is laid out already.
     Sampling starts at exactly 1, where the logit-normal alone has next to no mass: its first step would be a guess.
     """
     normal = torch.sigmoid(torch.randn(count, device=device))
     flat = torch.rand(count, device=device)
-    return torch.where(torch.rand(count, device=device) < uniform, flat, normal)
+    times = torch.where(torch.rand(count, device=device) < options.uniform_times, flat, normal)
+    return options.time_shift * times / (1 + (options.time_shift - 1) * times)
+
+
+def cell_weights(masks, times):
+    """How much each latent cell counts, [n, 1, h, w], one on average.
+
+    Where noise hides the objects all cells count alike: more weight there would draw objects everywhere.
+    """
+    start, end = OBJECT_TIMES
+    share = ((times - start) / (end - start)).clamp(0, 1)[:, None, None, None]
+    weights = 1 + OBJECT_WEIGHT * share * masks[:, None].float()
+    return weights / weights.mean((1, 2, 3), keepdim=True)
 
 
 def flow_loss(model, teacher, data, untold, options, stance):
@@ -48,7 +66,7 @@ def flow_loss(model, teacher, data, untold, options, stance):
     `options.guidance` times the difference: what classifier-free guidance does at each step of sampling is learnt.
     `stance` says whether what is compiled is used.
     """
-    latents, tokens = data
+    latents, tokens, masks = data
     device, pixels = latents.device, latents[0, 0].numel()
     batch = options.flow.batch if pixels <= 1024 else max(1, options.flow.batch * 1024 // pixels)
 
@@ -56,10 +74,11 @@ def flow_loss(model, teacher, data, untold, options, stance):
         rows = torch.randint(len(latents), (batch,), device=device)
         told = tokens[rows, torch.randint(tokens.shape[1], (batch,), device=device)].long()
         withheld = torch.rand(batch, device=device) < UNTOLD
-        ids = torch.where(withheld[:, None, None], untold, told)
+        deaf = torch.stack([torch.rand(batch, device=device) < CLIP_UNTOLD, torch.zeros_like(withheld)], dim=1)
+        ids = torch.where((withheld[:, None] | deaf)[..., None], untold, told)
         clean = latents[rows].float()
         noise = torch.randn_like(clean)
-        times = sample_times(batch, options.uniform_times, device)
+        times = sample_times(batch, options, device)
         noisy = clean + times[:, None, None, None] * (noise - clean)
         target = noise - clean
         with mixed_precision(device), torch.compiler.set_stance(stance):
@@ -70,14 +89,14 @@ def flow_loss(model, teacher, data, untold, options, stance):
                 guided = options.guidance * (~withheld & (times > LEAST_GUIDED_TIME))
                 target = target + guided[:, None, None, None] * (with_text - without)
             velocity = model(noisy, times, *ids.unbind(1))
-        value = F.mse_loss(velocity.float(), target)
+        value = ((velocity.float() - target) ** 2 * cell_weights(masks[rows], times)).mean()
         return value, value
 
     return loss
 
 
 def train_flow(model, formats, untold, options, device):
-    """Rectified flow over all formats, {size: (latents, tokens)}."""
+    """Rectified flow over all formats, {size: (latents, tokens, masks)}."""
     model.to(device)
     stage = Stage("flow", model, options.flow, options.flow_rate, options.average, options.descent)
     teacher = copy.deepcopy(model).requires_grad_(False).eval() if options.guidance else None
@@ -118,10 +137,8 @@ def load_autoencoder(folder):
     return AutoencoderKL.from_pretrained(folder / "vae", dtype=torch.float32)
 
 
-def make_data(options, device, started):
-    """{size: (latents, tokens)} for the flow, from pictures; trains the autoencoder first if that is among the stages."""
-    scenes = pool.sample_scenes(options.scenes, options.seed + 1)
-    captions = pool.CaptionTokens(options.out, scenes, options.seed + 2, options.captions)  # before the GPU is touched
+def make_data(options, scenes, captions, device, started):
+    """{size: (latents, tokens, masks)} for the flow, from pictures; trains the autoencoder first if it is to be."""
     pictures = draw_pictures(scenes, options, device, started)
     if "autoencoder" in options.stages:
         model = load_autoencoder(options.resume) if options.resume else networks.make_autoencoder()
@@ -135,24 +152,37 @@ def make_data(options, device, started):
         networks.save_autoencoder(options.out, copy.deepcopy(model))
     # As saved: rounded to bf16, which is what every user decodes and encodes with.
     model = load_autoencoder(options.out)
+    whole, afar = fidelity(model, pictures[pool.SQUARE][-256:], device)
+    print(f"autoencoder: {whole:.1f} dB, from afar {afar:.1f} dB", flush=True)
     formats = {}
     for size in scenes:
         latents = encode(model, pictures.pop(size), device)
         latents = (latents - model.config.shift_factor) * model.config.scaling_factor
-        formats[size] = latents, captions.get(size)[: len(latents)].to(device)
+        tokens = captions.get(size)[: len(latents)]
+        masks = pool.object_masks(scenes[size][slice(len(latents))], *latents.shape[-2:])
+        formats[size] = latents, tokens.to(device), masks.to(device)
         print(f"{len(latents)} latents of {size}, {time.time() - started:.0f} s", flush=True)
     return formats
 
 
 def get_data(options, device, started):
-    """What make_data makes, kept in the pool's folder for the stages that follow."""
+    """What the flow trains on, kept in the pool's folder for the stages that follow; reading is trained on the way."""
     kept = options.pool / "latents" if options.pool else None
-    if kept and kept.exists() and "autoencoder" not in options.stages:
-        return {size: tuple(t.to(device) for t in pair) for size, pair in torch.load(kept).items()}
-    formats = make_data(options, device, started)
+    if kept and kept.exists() and options.stages == ["flow"]:
+        return {size: tuple(t.to(device) for t in data) for size, data in torch.load(kept).items()}
+    scenes = pool.sample_scenes(options.scenes, options.seed + 1)
+    captions = pool.CaptionTokens(options.out, scenes, options.seed + 2, options.captions)  # before the GPU is touched
+    if "reading" in options.stages:
+        tokens = captions.get(pool.SQUARE)
+        encoders = networks.make_text_encoders(*vocab.sizes(options.out))
+        encoders = train_reading(*encoders, scenes[pool.SQUARE], tokens, device, options.reading)
+        networks.save_text_encoders(options.out, *encoders)
+    if options.stages[-1] == "reading":
+        return None
+    formats = make_data(options, scenes, captions, device, started)
     if kept:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({size: tuple(t.cpu() for t in pair) for size, pair in formats.items()}, kept)
+        torch.save({size: tuple(t.cpu() for t in data) for size, data in formats.items()}, kept)
     return formats
 
 
@@ -175,17 +205,21 @@ def parse_arguments():
     parser.add_argument("--pool", type=Path, help="keep latents here for later stages, and take them from here")
     parser.add_argument("--keep-pictures", type=int, default=0, help="keep so many in --pool, to judge by")
     plan = {"type": float, "nargs": 3, "metavar": ("BATCH", "STEPS", "SECONDS")}
-    parser.add_argument("--autoencoder", default=(32, 12000, 200), **plan)
-    parser.add_argument("--flow", default=(256, 60000, 500), **plan)
+    parser.add_argument("--reading", default=(512, 6000, 60), **plan)
+    parser.add_argument("--autoencoder", default=(32, 40000, 300), **plan)
+    parser.add_argument("--flow", default=(256, 90000, 500), **plan)
     parser.add_argument("--flow-rate", type=float, default=1e-3, help="peak learning rate of the flow stage")
     parser.add_argument("--descent", type=float, default=0.6, help="last part of the flow stage over which it falls")
     parser.add_argument("--average", type=float, default=0.9995, help="decay of the moving average")
     parser.add_argument("--uniform-times", type=float, default=0.2, help="share of times that are uniform in [0, 1]")
+    parser.add_argument("--time-shift", type=float, default=3.0, help="how far times are moved towards noise")
     parser.add_argument("--guidance", type=float, default=0.0, help="learn to sample as if guided this much beyond 1")
     parser.add_argument("--compile", action="store_true", help="compile renderer and transformer; pays off on a GPU")
     options = parser.parse_args()
     options.stages = options.stages or (["flow"] if options.resume else STAGES)
-    options.autoencoder, options.flow = Plan(*options.autoencoder), Plan(*options.flow)
+    options.stages = [stage for stage in STAGES if stage in options.stages]
+    for stage in STAGES[1:]:
+        setattr(options, stage, Plan(*getattr(options, stage)))
     if options.keep_pictures and not options.pool:
         parser.error("--keep-pictures needs --pool")
     return options
@@ -210,9 +244,9 @@ def main():
     formats = get_data(options, device, started)
     if "flow" in options.stages:
         if options.resume:
-            model = networks.TextToVelocity.from_pretrained(options.resume)
+            model = networks.TextToVelocity.from_pretrained(options.out)
         else:
-            model = networks.TextToVelocity.new(*vocab.sizes(options.out))
+            model = networks.TextToVelocity(*networks.load_text_encoders(options.out), networks.make_transformer())
         untold = pool.tokenise(options.out, [""]).to(device).long()
         model = train_flow(model, formats, untold, options, device)
         networks.save_flow(options.out, model)
