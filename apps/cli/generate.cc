@@ -90,6 +90,10 @@ int generate(const GenerateFlags& flags) {
     std::cerr << result.does_not_fit->to_text() << '\n';
     return kDoesNotFit;
   }
+  if (result.shortage && !flags.request.engine_options().force) {
+    std::cerr << result.shortage->to_text() << '\n';
+    return kDoesNotFit;
+  }
   if (!flags.report.empty()) write_report(flags.report, result, writer.paths());
   if (result.cancelled) {
     std::cerr << "interrupted\n";

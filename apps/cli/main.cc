@@ -43,6 +43,11 @@ int run(int argc, char** argv) {
   return kBadUsage;
 }
 
+int exit_code_of(ErrorCode code) {
+  if (code == ErrorCode::kInvalidArgument) return kBadUsage;
+  return code == ErrorCode::kDoesNotFit ? kDoesNotFit : kFailure;
+}
+
 // Data that never reached stdout, because its disk is full for instance, is a failure even if all else went well.
 int flush_data(int exit_code) {
   if (std::cout.flush() && std::fflush(stdout) == 0) return exit_code;
@@ -59,7 +64,7 @@ int main(int argc, char** argv) {
     return flush_data(run(argc, argv));
   } catch (const Error& error) {
     std::cerr << "steadyflux: " << error.what() << '\n';
-    return error.code() == ErrorCode::kInvalidArgument ? kBadUsage : kFailure;
+    return exit_code_of(error.code());
   } catch (const std::bad_alloc&) {
     std::cerr << "steadyflux: the system has no memory left for the program itself\n";
     return kFailure;

@@ -26,6 +26,7 @@ std::string check_seed(const std::string& text) {
 }
 
 std::uint64_t parse_budget(const std::string& text) {
+  if (text == "auto") return kAutoBudget;
   const std::uint64_t bytes = parse_bytes(text);
   if (bytes == 0) throw CLI::ValidationError("--ram", "a budget of nothing fits nothing");
   return bytes;
@@ -70,7 +71,11 @@ void RequestFlags::add_model_flags(CLI::App& app) {
 void RequestFlags::add_budget_flag(CLI::App& app) {
   app.add_option_function<std::string>(
       "--ram", [this](const std::string& text) { engine_.ram_bytes = parse_budget(text); },
-      "The most memory the process may hold, for example 8G; weights that do not fit are read again on every pass");
+      "The most memory the process may hold, for example 8G; auto: what the machine or control group has, less "
+      "max(1 GiB, 10 %). Weights that do not fit are read again on every pass");
+  app.add_flag("--force", engine_.force, "Run even when the system cannot give now what the plan takes");
+  constexpr const char* kHidden = "";
+  app.add_option("--system-root", engine_.system_root, "Where proc/ and sys/ of a made-up machine are")->group(kHidden);
 }
 
 void RequestFlags::add_prompt_flags(CLI::App& app) {

@@ -11,6 +11,7 @@ enum class ErrorCode {
   kInvalidFile,      // a file's content breaks its format or does not match the model
   kNotFound,         // a file, tensor or configuration key that must be there is absent
   kIo,               // the operating system refused a read, write or allocation
+  kDoesNotFit,       // the request needs more memory than its budget, or the system now, has
   kUnsupported,      // well-formed, but a feature this build does not have
   kInternal,         // a broken promise of our own: always a bug
 };

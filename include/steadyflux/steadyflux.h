@@ -28,13 +28,20 @@ enum class ComputeDType { kAuto, kF32, kBF16 };  // kAuto: the model's dtype
 // Element type in which the initial noise is drawn.
 enum class NoiseDType { kAuto, kF32, kBF16 };  // kAuto: the model's dtype, as the reference pipeline does
 
+// A budget of what the machine has, or the control group or job that confines the process, less a reserve for others:
+// max(1 GiB, 10 %), at most half. What is free at the moment does not count.
+inline constexpr std::uint64_t kAutoBudget = ~std::uint64_t{0};
+
 struct EngineOptions {
   std::string model = "spark";  // a directory in the diffusers layout, "spark", or the ID of a locally cached model
   int threads = 0;              // worker threads; 0: one per processor
   ModelDType dtype = ModelDType::kAuto;
   ComputeDType compute = ComputeDType::kAuto;
-  std::uint64_t ram_bytes = 0;  // the most the whole process may hold; 0: no budget, all weights of a phase in memory
-  bool reference_backend = false;  // compute with the naive f32 oracle: for tests, very slow
+  // The most the whole process may hold; 0: no budget, all weights of a phase in memory; or kAutoBudget.
+  std::uint64_t ram_bytes = 0;
+  bool force = false;  // run, with a warning, even when the system cannot give now what the plan takes
+  std::filesystem::path system_root = "/";  // where proc/ and sys/ are, for tests that make up a machine
+  bool reference_backend = false;           // compute with the naive f32 oracle: for tests, very slow
 };
 
 struct ImageSize {
@@ -105,10 +112,12 @@ struct PhaseReport {
   double predicted_seconds = 0;          // planned
   std::vector<StageReport> stages;       // planned
   std::uint64_t actual_peak_bytes = 0;   // measured process bytes; 0 in a plan
+  std::uint64_t end_bytes = 0;           // measured process bytes at the phase's end, its memory still held
   double seconds = 0;                    // measured; 0 in a plan
   std::uint64_t major_faults = 0;        // measured
   std::uint64_t swap_in_bytes = 0;       // measured, of the whole machine
   std::uint64_t swap_out_bytes = 0;      // measured, of the whole machine
+  double memory_stall_seconds = 0;       // measured: some program waited for memory; 0 where the system does not tell
 };
 
 // Why a request does not fit its budget, and what would.
@@ -121,10 +130,22 @@ struct DoesNotFit {
   std::string to_text() const;  // for people
 };
 
+// A plan within its budget that the system cannot carry out now. Swap is not memory.
+struct MemoryShortage {
+  std::uint64_t planned_bytes = 0;       // the plan's peak
+  std::uint64_t needed_bytes = 0;        // of it, what the process does not hold yet
+  std::uint64_t available_bytes = 0;     // what the machine or control group can give now without swapping
+  std::vector<std::string> suggestions;  // what to do, each by itself
+
+  std::string to_text() const;  // for people
+};
+
 struct Plan {
+  std::optional<MemoryShortage> shortage;  // of the moment: all else in a plan is the same on every run
   std::optional<DoesNotFit> does_not_fit;  // the phases are then what they would need with everything in memory
   std::vector<PhaseReport> phases;
   std::uint64_t peak_bytes = 0;
+  std::uint64_t budget_bytes = 0;  // 0: none
   double predicted_seconds = 0;
   int width = 0;
   int height = 0;
@@ -153,10 +174,11 @@ struct StepTime {
 struct Result {
   bool cancelled = false;
   std::optional<DoesNotFit> does_not_fit;  // nothing was done then
+  std::optional<MemoryShortage> shortage;  // nothing was done then, unless forced
   std::vector<Image> images;               // prompt by prompt, seed by seed; those finished, when cancelled
   std::vector<PhaseReport> phases;
   std::vector<StepTime> steps;
-  std::vector<std::string> warnings;  // truncated prompts and the like
+  std::vector<std::string> warnings;  // truncated prompts, a system short of memory and the like
   std::string to_json() const;        // the report: everything but pixels and latents
 };
 
@@ -175,6 +197,19 @@ struct Embeddings {
   void save(const std::filesystem::path& path) const;
 };
 
+// What the process holds, and how the system does. Process bytes are anonymous and shared memory.
+struct MemoryUse {
+  std::uint64_t current_bytes = 0;       // process bytes now
+  std::uint64_t peak_bytes = 0;          // the most seen since the engine was opened or reset_peak() called
+  std::uint64_t planned_bytes = 0;       // planned peak of the phase that runs; 0 when none does
+  std::uint64_t process_swap_bytes = 0;  // of the process, in swap
+  std::uint64_t available_bytes = 0;     // what the machine or control group can give without swapping
+  std::uint64_t swap_in_bytes = 0;       // of the whole machine, since the request began (or the machine)
+  std::uint64_t swap_out_bytes = 0;      // likewise
+  std::uint64_t major_faults = 0;        // of the process, likewise
+  double memory_stall_share = 0;         // of the last seconds in which some program waited for memory
+};
+
 // Called by the thread that runs the request, between pieces of work.
 class Observer {
  public:
@@ -186,6 +221,9 @@ class Observer {
   virtual void on_step(int /*step*/, int /*steps*/, double /*seconds*/, std::uint64_t /*process_bytes*/) {}
   // An image is ready; it is also in the Result.
   virtual void on_image(const Image&, int /*index*/, int /*total*/) {}
+  // A few times a second, between groups of weights.
+  virtual void on_memory(const MemoryUse&) {}
+  // A warning about memory comes while the request runs, once for each cause.
   virtual void on_warning(std::string_view) {}
   // Asked between groups of work; true ends the run within one step.
   virtual bool cancelled() { return false; }
@@ -205,6 +243,11 @@ class Engine {
   Plan plan(const Request& request);
   Embeddings encode(const Request& request);
   Result generate(const Request& request, Observer* observer = nullptr);
+
+  // Any thread may call these two at any time. The peak is of what was looked at: each step, each phase's end, and each
+  // call of memory().
+  MemoryUse memory() const;
+  void reset_peak();
 
  private:
   class Impl;

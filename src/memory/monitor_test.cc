@@ -11,7 +11,10 @@ namespace {
 
 TEST(Monitor, SeesMemoryThatIsHeldAtTheEndOfAPhase) {
   constexpr std::size_t kBytes = 64u << 20;
-  Monitor monitor;
+  const SystemFigures system;
+  PeakMeter peak;
+  MonitorListener nobody;
+  Monitor monitor({}, 0, system, peak, nobody);
   monitor.begin_phase("small");
   monitor.end_phase();
   monitor.begin_phase("large");
@@ -25,6 +28,11 @@ TEST(Monitor, SeesMemoryThatIsHeldAtTheEndOfAPhase) {
   const auto grown = monitor.phases()[1].peak_bytes - monitor.phases()[0].peak_bytes;
   EXPECT_GE(grown, kBytes - (1u << 20));
   EXPECT_LE(grown, kBytes + (4u << 20));
+  EXPECT_EQ(monitor.phases()[1].end_bytes, monitor.phases()[1].peak_bytes);
+  EXPECT_EQ(peak.bytes(), monitor.phases()[1].peak_bytes);
+  peak.reset();
+  EXPECT_LT(monitor.sample(), monitor.phases()[1].peak_bytes);
+  EXPECT_LT(peak.bytes(), monitor.phases()[1].peak_bytes);
 }
 
 }  // namespace

@@ -48,7 +48,7 @@ void PressureWatch::look_at_swap(const MemoryFigures& now, Warn warn) {
 void PressureWatch::look_at_available(const MemoryFigures& now, std::uint64_t still_to_take_bytes, Warn warn) {
   const std::uint64_t available = now.system.usable_available_bytes();
   if (available >= still_to_take_bytes || !first_time(kTaken)) return;
-  std::string text = "another process has taken memory that the plan counts on: " + format_bytes(available) +
+  std::string text = "another process holds memory that the plan counts on: " + format_bytes(available) +
                      " can be had without swapping, but the run still takes " + format_bytes(still_to_take_bytes) +
                      "; ";
   warn(text += kAdvice);

@@ -69,7 +69,7 @@ TEST_F(PressureWatchTest, MemoryThatThePlanCountsOnMustStayAvailable) {
   EXPECT_TRUE(warnings_.empty());
   look(2 * kGiB + 1);
   ASSERT_EQ(warnings_.size(), 1u);
-  EXPECT_TRUE(contains(warnings_[0], "another process has taken")) << warnings_[0];
+  EXPECT_TRUE(contains(warnings_[0], "another process holds")) << warnings_[0];
   EXPECT_TRUE(contains(warnings_[0], "2.00 GiB")) << warnings_[0];
 }
 

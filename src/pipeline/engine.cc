@@ -7,6 +7,8 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include "memory/admission.h"
+#include "pipeline/admit.h"
 #include "pipeline/embeddings_file.h"
 #include "pipeline/executing_runner.h"
 #include "pipeline/find_model.h"
@@ -17,16 +19,25 @@
 #include "pipeline/planner.h"
 #include "pipeline/prompt_tokens.h"
 #include "pipeline/report.h"
+#include "pipeline/run_watch.h"
 #include "pipeline/suggest.h"
+#include "platform/page_region.h"
 #include "platform/process.h"
 #include "steadyflux/steadyflux.h"
 
 namespace steadyflux {
 namespace {
 
-std::unique_ptr<Backend> make_backend(const EngineOptions& options) {
+// With the budget that "auto" stands for in its place: everything after this sees bytes.
+EngineOptions resolved(EngineOptions options, const SystemMemory& system) {
+  if (options.ram_bytes == kAutoBudget) options.ram_bytes = auto_budget_bytes(system);
+  return options;
+}
+
+std::unique_ptr<Backend> make_backend(const EngineOptions& options, const SystemMemory& system) {
   if (options.reference_backend) return make_reference_backend();
   CpuOptions cpu;
+  cpu.lock_memory = locks_memory(options.ram_bytes, lock_limit_bytes(), system);
   cpu.num_threads = options.threads > 0 ? options.threads : available_threads();
   return make_cpu_backend(cpu);
 }
@@ -100,12 +111,15 @@ class ResultCollector final : public RunOutputs {
 class Engine::Impl {
  public:
   explicit Impl(const EngineOptions& options)
-      : options_(options), model_(open_model(find_model(options.model))), backend_(make_backend(options)) {}
+      : system_(options.system_root),
+        options_(resolved(options, system_.memory())),
+        model_(open_model(find_model(options.model))),
+        backend_(make_backend(options_, system_.memory())) {}
 
   Plan plan(const Request& asked) {
     const Request request = with_size(asked);
     const Job job = prepare(request, nullptr);
-    return make_public_plan(request, job, plan_job(options_, job));
+    return make_public_plan(request, job, plan_job(options_, job), list_phases(job));
   }
 
   Embeddings encode(const Request& request) {
@@ -113,12 +127,16 @@ class Engine::Impl {
     const Job job = prepare(request, nullptr);
     const RequestPlan planned = plan_phases(settings(options_), model_, job, {Phase::kEncode});
     if (planned.shortfall) {
-      fail(ErrorCode::kInvalidArgument, "encoding needs a budget of ", format_bytes(planned.shortfall->needed_bytes),
+      fail(ErrorCode::kDoesNotFit, "encoding needs a budget of ", format_bytes(planned.shortfall->needed_bytes),
            ", but ", format_bytes(options_.ram_bytes), " is given");
     }
+    const Plan plan = make_public_plan(request, job, planned, {Phase::kEncode});
+    if (plan.shortage && !options_.force) fail(ErrorCode::kDoesNotFit, plan.shortage->to_text());
     TokenizedPrompts tokenized = tokenize_prompts(model_, job);
+    if (plan.shortage) tokenized.warnings.push_back(forced_warning(*plan.shortage));
     Observer silent;
-    Monitor monitor;
+    RunWatch watch(peak_, silent, tokenized.warnings);
+    Monitor monitor(planned_peaks(plan), overhead(), system_, peak_, watch);
     const std::vector<StagePlan> stages = planned.stages();
     ExecutingRunner runner(*backend_, stages, monitor, silent);
     Carried carried = make_carried(job);
@@ -129,21 +147,26 @@ class Engine::Impl {
     return public_embeddings(job, carried, std::move(tokenized.warnings));
   }
 
+  MemoryUse memory() { return memory_now(system_, peak_); }
+  void reset_peak() { peak_.reset(); }
+
   Result generate(const Request& asked, Observer& observer) {
     const Request request = with_size(asked);
     std::vector<PromptEmbeds> embeds;
     const Job job = prepare(request, &embeds);
     const RequestPlan planned = plan_job(options_, job);
-    const Plan plan = make_public_plan(request, job, planned);
+    const Plan plan = make_public_plan(request, job, planned, list_phases(job));
     observer.on_plan(plan);
     Result result;
     result.phases = plan.phases;
     result.does_not_fit = plan.does_not_fit;
-    if (result.does_not_fit) return result;
+    result.shortage = plan.shortage;
+    if (result.does_not_fit || (result.shortage && !options_.force)) return result;
     Carried carried = make_carried(job);
     const std::vector<PromptTokens> tokens = read_inputs(request, job, std::move(embeds), carried, result.warnings);
+    if (result.shortage) result.warnings.push_back(forced_warning(*result.shortage));
     for (const std::string& warning : result.warnings) observer.on_warning(warning);
-    result.cancelled = !run(job, planned, tokens, carried, observer, result);
+    result.cancelled = !run(job, planned, plan, tokens, carried, observer, result);
     return result;
   }
 
@@ -188,9 +211,19 @@ class Engine::Impl {
     return sized;
   }
 
-  Plan make_public_plan(const Request& request, const Job& job, const RequestPlan& planned) const {
+  // `planned` is of `phases`.
+  Plan make_public_plan(const Request& request, const Job& job, const RequestPlan& planned,
+                        const std::vector<Phase>& phases) const {
     Plan plan = public_plan(planned, job, overhead(), settings(options_).rates);
-    if (!planned.shortfall) return plan;
+    plan.budget_bytes = options_.ram_bytes;
+    if (!planned.shortfall) {
+      plan.shortage = check_admission(plan, overhead(), system_, [&](std::uint64_t budget_bytes) {
+        EngineOptions smaller = options_;
+        smaller.ram_bytes = budget_bytes;
+        return budget_bytes > 0 && !plan_phases(settings(smaller), model_, job, phases).shortfall;
+      });
+      return plan;
+    }
     const auto fits = [&](const EngineOptions& options, const Request& changed) {
       return !plan_job(options, make_job(model_, options, changed)).shortfall;
     };
@@ -201,9 +234,10 @@ class Engine::Impl {
   }
 
   // Every phase; false when the run was cancelled.
-  bool run(const Job& job, const RequestPlan& planned, std::span<const PromptTokens> tokens, Carried& carried,
-           Observer& observer, Result& result) {
-    Monitor monitor;
+  bool run(const Job& job, const RequestPlan& planned, const Plan& plan, std::span<const PromptTokens> tokens,
+           Carried& carried, Observer& observer, Result& result) {
+    RunWatch watch(peak_, observer, result.warnings);
+    Monitor monitor(planned_peaks(plan), overhead(), system_, peak_, watch);
     PhaseClock clock(observer);
     const std::vector<StagePlan> stages = planned.stages();
     ExecutingRunner runner(*backend_, stages, monitor, clock);
@@ -269,9 +303,11 @@ class Engine::Impl {
     return embeddings;
   }
 
+  SystemFigures system_;
   EngineOptions options_;
   OpenModel model_;
   std::unique_ptr<Backend> backend_;
+  PeakMeter peak_;
 };
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -289,6 +325,10 @@ Result Engine::generate(const Request& request, Observer* observer) {
   Observer silent;
   return impl_->generate(request, observer != nullptr ? *observer : silent);
 }
+
+MemoryUse Engine::memory() const { return impl_->memory(); }
+
+void Engine::reset_peak() { impl_->reset_peak(); }
 
 std::string_view version() { return "0.1.0"; }
 

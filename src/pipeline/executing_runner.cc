@@ -19,13 +19,16 @@ class HeldRegion final : public Holding {
 // that leaves the runner is a value.
 struct Cancelled {};
 
-class CancellableSource final : public WeightSource {
+// Between groups the run looks around: whether it is cancelled, and how the memory is.
+class WatchfulSource final : public WeightSource {
  public:
-  CancellableSource(WeightSource& source, Observer& observer) : source_(source), observer_(observer) {}
+  WatchfulSource(WeightSource& source, Observer& observer, Monitor& monitor)
+      : source_(source), observer_(observer), monitor_(monitor) {}
 
   std::size_t num_groups() const override { return source_.num_groups(); }
   Lease acquire(std::size_t group) override {
     if (observer_.cancelled()) throw Cancelled{};
+    monitor_.poll();
     return source_.acquire(group);
   }
   std::uint64_t bytes_read() const override { return source_.bytes_read(); }
@@ -35,6 +38,7 @@ class CancellableSource final : public WeightSource {
 
   WeightSource& source_;
   Observer& observer_;
+  Monitor& monitor_;
 };
 
 }  // namespace
@@ -56,7 +60,7 @@ bool ExecutingRunner::run(const Stage& stage, Pass pass) {
   if (stage.phase != phase_) enter_phase(stage.phase);
   const auto region = backend_.reserve(plan.arena_bytes);
   const auto store = open_store(plan, static_cast<std::size_t>(stage.passes));
-  CancellableSource weights(*store, observer_);
+  WatchfulSource weights(*store, observer_, monitor_);
   Arena arena(region->data(), region->size_bytes());
   const Executor executor(backend_, arena);
   bool finished = true;

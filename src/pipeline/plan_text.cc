@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "base/bytes.h"
+#include "pipeline/admit.h"
 
 namespace steadyflux {
 namespace {
@@ -33,6 +34,13 @@ Json stage_json(const StageReport& stage) {
 
 std::string dump_json(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
 
+Json shortage_json(const MemoryShortage& shortage) {
+  return {{"planned_bytes", shortage.planned_bytes},
+          {"needed_bytes", shortage.needed_bytes},
+          {"available_bytes", shortage.available_bytes},
+          {"suggestions", shortage.suggestions}};
+}
+
 Json phase_plan_json(const PhaseReport& phase) {
   Json json = {{"name", phase.name},
                {"window", phase.window},
@@ -61,6 +69,7 @@ std::string Plan::to_json() const {
                {"height", height},
                {"steps", steps},
                {"peak_bytes", peak_bytes},
+               {"budget_bytes", budget_bytes},
                {"predicted_seconds", predicted_seconds}};
   for (const PhaseReport& phase : phases) json["phases"].push_back(phase_plan_json(phase));
   if (does_not_fit) {
@@ -69,6 +78,7 @@ std::string Plan::to_json() const {
                             {"budget_bytes", does_not_fit->budget_bytes},
                             {"suggestions", does_not_fit->suggestions}};
   }
+  if (shortage) json["shortage"] = shortage_json(*shortage);
   return dump_json(json);
 }
 
@@ -89,7 +99,10 @@ std::string Plan::to_table() const {
     text << std::setw(kColumnWidth) << phase.window << std::setw(kColumnWidth) << std::setprecision(3)
          << phase.flops / 1e12 << std::setw(kColumnWidth) << std::setprecision(1) << phase.predicted_seconds << '\n';
   }
-  text << "peak " << mib(peak_bytes) << " MiB, " << predicted_seconds << " s\n";
+  text << "peak " << mib(peak_bytes) << " MiB";
+  if (budget_bytes > 0) text << " of a budget of " << mib(budget_bytes) << " MiB";
+  text << ", " << predicted_seconds << " s\n";
+  if (shortage) text << "not now: " << shortage_figures(*shortage) << "\n";
   return text.str();
 }
 

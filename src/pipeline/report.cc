@@ -13,10 +13,12 @@ namespace {
 Json measured_json(const PhaseReport& phase) {
   Json json = phase_plan_json(phase);
   json["actual_peak_bytes"] = phase.actual_peak_bytes;
+  json["end_bytes"] = phase.end_bytes;
   json["seconds"] = phase.seconds;
   json["major_faults"] = phase.major_faults;
   json["swap_in_bytes"] = phase.swap_in_bytes;
   json["swap_out_bytes"] = phase.swap_out_bytes;
+  json["memory_stall_seconds"] = phase.memory_stall_seconds;
   return json;
 }
 
@@ -78,10 +80,12 @@ void add_measured(const std::vector<PhaseUse>& used, std::vector<PhaseReport>& p
     const auto found = std::find_if(phases.begin(), phases.end(), [&](const auto& p) { return p.name == use.name; });
     if (found == phases.end()) continue;
     found->actual_peak_bytes = use.peak_bytes;
+    found->end_bytes = use.end_bytes;
     found->seconds = use.seconds;
     found->major_faults = use.major_faults;
     found->swap_in_bytes = use.swap_in_bytes;
     found->swap_out_bytes = use.swap_out_bytes;
+    found->memory_stall_seconds = use.stall_seconds;
   }
 }
 
@@ -111,6 +115,7 @@ std::string Result::to_json() const {
                               {"prompt", image.prompt},
                               {"parameters", image.parameters}});
   }
+  if (shortage) json["shortage"] = shortage_json(*shortage);
   json["warnings"] = warnings;
   return dump_json(json);
 }

@@ -116,7 +116,10 @@ std::vector<StepRound> time_steps(Backend& backend, const OpenModel& model, cons
     stages.push_back(std::move(stage));
   }
   Carried carried = made_up_embeds(model, job);
-  Monitor monitor;
+  const SystemFigures system;
+  PeakMeter peak;
+  MonitorListener nobody;
+  Monitor monitor({}, 0, system, peak, nobody);
   StepWatch watch(observer);
   StepTimer timer(job, probe, monitor, watch, observer);
   ExecutingRunner runner(backend, stages, monitor, watch);
