@@ -18,5 +18,6 @@ Command add_plan(CLI::App& program);
 Command add_ladder(CLI::App& program);
 Command add_inspect(CLI::App& program);
 Command add_bench(CLI::App& program);
+Command add_doctor(CLI::App& program);
 
 }  // namespace steadyflux::cli

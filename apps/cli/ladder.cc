@@ -88,6 +88,10 @@ int climb(const LadderFlags& flags) {
       break;
     }
     if (result.cancelled) return kInterrupted;
+    if (result.shortage && result.steps.empty()) {
+      std::cerr << size.width << 'x' << size.height << ' ' << result.shortage->to_text() << '\n';
+      break;
+    }
     climbed.push_back(rung_json(size, plan, result));
     if (!flags.json) print_rung(climbed.back());
   }

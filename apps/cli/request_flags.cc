@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "pipeline/user_cache_dir.h"
 
 namespace steadyflux::cli {
 namespace {
@@ -55,6 +56,11 @@ void set_size(const std::string& text, Request& request) {
 }
 
 }  // namespace
+
+std::filesystem::path rates_path() {
+  const std::filesystem::path directory = user_cache_dir();
+  return directory.empty() ? directory : directory / "rates.json";
+}
 
 void RequestFlags::add_model_flags(CLI::App& app) {
   app.add_option("--model", engine_.model, "Model directory, \"spark\", or the ID of a locally cached model")

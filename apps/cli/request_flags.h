@@ -2,15 +2,21 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <string>
 
 #include "steadyflux/steadyflux.h"
 
 namespace steadyflux::cli {
 
+// Where doctor keeps what it measured; empty when the environment names no home.
+std::filesystem::path rates_path();
+
 // Holds what the flags were set to. The CLI::App that it was added to writes into it while parsing.
 class RequestFlags {
  public:
+  RequestFlags() { engine_.rates = rates_path(); }
+
   void add_model_flags(CLI::App& app);
   void add_budget_flag(CLI::App& app);
   void add_prompt_flags(CLI::App& app);

@@ -40,6 +40,9 @@ struct EngineOptions {
   // The most the whole process may hold; 0: no budget, all weights of a phase in memory; or kAutoBudget.
   std::uint64_t ram_bytes = 0;
   bool force = false;  // run, with a warning, even when the system cannot give now what the plan takes
+  // Rates that `steadyflux doctor --save` measured, for predicted seconds alone: nothing else depends on them. Without
+  // the file, or where it is of another number of threads, shipped defaults predict.
+  std::filesystem::path rates;
   std::filesystem::path system_root = "/";  // where proc/ and sys/ are, for tests that make up a machine
   bool reference_backend = false;           // compute with the naive f32 oracle: for tests, very slow
 };
@@ -147,6 +150,7 @@ struct Plan {
   std::uint64_t peak_bytes = 0;
   std::uint64_t budget_bytes = 0;  // 0: none
   double predicted_seconds = 0;
+  bool rates_measured = false;  // the seconds rest on this machine's own rates, not on the shipped ones
   int width = 0;
   int height = 0;
   int steps = 0;

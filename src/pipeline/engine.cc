@@ -18,6 +18,7 @@
 #include "pipeline/phases.h"
 #include "pipeline/planner.h"
 #include "pipeline/prompt_tokens.h"
+#include "pipeline/rates_file.h"
 #include "pipeline/report.h"
 #include "pipeline/run_watch.h"
 #include "pipeline/suggest.h"
@@ -114,7 +115,8 @@ class Engine::Impl {
       : system_(options.system_root),
         options_(resolved(options, system_.memory())),
         model_(open_model(find_model(options.model))),
-        backend_(make_backend(options_, system_.memory())) {}
+        backend_(make_backend(options_, system_.memory())),
+        measured_rates_(load_rates(options_.rates, num_threads())) {}
 
   Plan plan(const Request& asked) {
     const Request request = with_size(asked);
@@ -171,9 +173,8 @@ class Engine::Impl {
   }
 
  private:
-  std::uint64_t overhead() const {
-    return overhead_bytes(options_.threads > 0 ? options_.threads : available_threads());
-  }
+  int num_threads() const { return options_.threads > 0 ? options_.threads : available_threads(); }
+  std::uint64_t overhead() const { return overhead_bytes(num_threads()); }
 
   PlanSettings settings(const EngineOptions& options) const {
     const int threads = options.threads > 0 ? options.threads : available_threads();
@@ -214,7 +215,8 @@ class Engine::Impl {
   // `planned` is of `phases`.
   Plan make_public_plan(const Request& request, const Job& job, const RequestPlan& planned,
                         const std::vector<Phase>& phases) const {
-    Plan plan = public_plan(planned, job, overhead(), settings(options_).rates);
+    Plan plan = public_plan(planned, job, overhead(), measured_rates_.value_or(settings(options_).rates));
+    plan.rates_measured = measured_rates_.has_value();
     plan.budget_bytes = options_.ram_bytes;
     if (!planned.shortfall) {
       plan.shortage = check_admission(plan, overhead(), system_, [&](std::uint64_t budget_bytes) {
@@ -307,6 +309,7 @@ class Engine::Impl {
   EngineOptions options_;
   OpenModel model_;
   std::unique_ptr<Backend> backend_;
+  std::optional<Rates> measured_rates_;  // that predictions rest on; choices never do
   PeakMeter peak_;
 };
 

@@ -70,7 +70,8 @@ std::string Plan::to_json() const {
                {"steps", steps},
                {"peak_bytes", peak_bytes},
                {"budget_bytes", budget_bytes},
-               {"predicted_seconds", predicted_seconds}};
+               {"predicted_seconds", predicted_seconds},
+               {"rates", rates_measured ? "measured" : "default"}};
   for (const PhaseReport& phase : phases) json["phases"].push_back(phase_plan_json(phase));
   if (does_not_fit) {
     json["does_not_fit"] = {{"phase", does_not_fit->phase},
@@ -101,7 +102,7 @@ std::string Plan::to_table() const {
   }
   text << "peak " << mib(peak_bytes) << " MiB";
   if (budget_bytes > 0) text << " of a budget of " << mib(budget_bytes) << " MiB";
-  text << ", " << predicted_seconds << " s\n";
+  text << ", " << predicted_seconds << " s" << (rates_measured ? "" : " by shipped rates") << "\n";
   if (shortage) text << "not now: " << shortage_figures(*shortage) << "\n";
   return text.str();
 }

@@ -1,0 +1,54 @@
+// What this machine has that matters to a run, and what to set.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "memory/rates.h"
+#include "pipeline/doctor/disk_rate.h"
+#include "platform/system_memory.h"
+
+namespace steadyflux::doctor {
+
+struct Settings {
+  std::filesystem::path model;  // a model's directory: its largest weight file is read
+  std::filesystem::path cache;  // where results are kept; an enclosing directory stands for one that is not there
+  int threads = 1;
+  double seconds = 1;  // spent on each rate
+  std::filesystem::path system_root = "/";
+};
+
+// One file system that weights or results come from.
+struct FileSystem {
+  std::string holds;  // "model", "cache"
+  std::filesystem::path path;
+  std::uint64_t free_bytes = 0;
+  std::optional<DiskRate> rate;  // nothing when no file could be made or read there
+};
+
+struct Examination {
+  SystemMemory memory;
+  std::uint64_t auto_budget_bytes = 0;            // what --ram auto takes
+  std::optional<std::uint64_t> lock_limit_bytes;  // nothing: no limit
+  int threads = 0;
+  std::string instruction_set;  // for matrix products
+  bool bf16_products = false;
+  Rates rates;            // measured; the disk's is that of the model's file system
+  double copy_bytes = 0;  // a second, read and written counted both
+  std::vector<FileSystem> file_systems;
+  std::vector<std::string> advice;  // what to set, and what to be aware of
+};
+
+// Takes some ten times `seconds`, and some 600 MiB of memory.
+Examination examine(const Settings& settings);
+
+// What follows from the figures; the rest of `found` is complete.
+std::vector<std::string> advise(const Examination& found);
+
+std::string to_text(const Examination& found);  // for people
+std::string to_json(const Examination& found);
+
+}  // namespace steadyflux::doctor
