@@ -104,8 +104,10 @@ void run_other(const Executor& executor, DType dtype) {
                               .scale_offset = 1,
                               .out = executor.allocate(dtype, {kTokens, kWidth})});
   const Tensor pixels = executor.allocate(dtype, {kSide, kSide, kChannels});
+  const Tensor moments = executor.allocate(DType::kF32, {kSide, kGroups, 2});
   const Tensor stats = executor.allocate(DType::kF32, {kGroups, 2});
-  executor.run(ops::GroupNormStats{.x = pixels, .groups = kGroups, .stats = stats});
+  executor.run(ops::GroupNormRows{.x = pixels, .groups = kGroups, .moments = moments});
+  executor.run(ops::GroupNormStats{.moments = moments, .stats = stats});
   executor.run(ops::GroupNormApply{.x = pixels,
                                    .stats = stats,
                                    .weight = executor.allocate(dtype, {kChannels}),
