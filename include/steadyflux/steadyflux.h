@@ -42,7 +42,7 @@ struct EngineOptions {
   bool force = false;  // run, with a warning, even when the system cannot give now what the plan takes
   // Rates that `steadyflux doctor --save` measured, for predicted seconds alone: nothing else depends on them. Without
   // the file, or where it is of another number of threads, shipped defaults predict.
-  std::filesystem::path rates;
+  std::filesystem::path rates = {};
   std::filesystem::path system_root = "/";  // where proc/ and sys/ are, for tests that make up a machine
   bool reference_backend = false;           // compute with the naive f32 oracle: for tests, very slow
 };
