@@ -7,7 +7,7 @@
 namespace steadyflux {
 namespace {
 
-constexpr double kPollSeconds = 0.2;
+constexpr double kLookSeconds = 0.2;
 
 double now_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -46,11 +46,17 @@ std::uint64_t Monitor::still_to_take_bytes(std::uint64_t process_bytes) const {
   return difference(peak, difference(process_bytes, foreign_bytes_));
 }
 
-std::uint64_t Monitor::sample() {
+bool Monitor::is_due() const { return now_seconds() - last_.seconds >= kLookSeconds; }
+
+void Monitor::note(std::uint64_t process_bytes) {
+  peak_.note(process_bytes);
+  if (use_ < phases_.size()) phases_[use_].peak_bytes = std::max(phases_[use_].peak_bytes, process_bytes);
+}
+
+std::uint64_t Monitor::look() {
   last_ = figures();
   const std::uint64_t bytes = last_.process.charged_bytes();
-  peak_.note(bytes);
-  if (use_ < phases_.size()) phases_[use_].peak_bytes = std::max(phases_[use_].peak_bytes, bytes);
+  note(bytes);
   watch_.look(last_, still_to_take_bytes(bytes), [this](std::string_view text) { listener_.on_memory_warning(text); });
   MemoryLook look;
   look.process_bytes = bytes;
@@ -65,13 +71,20 @@ std::uint64_t Monitor::sample() {
   return bytes;
 }
 
+std::uint64_t Monitor::sample() {
+  if (is_due()) return look();
+  const std::uint64_t bytes = process_memory().charged_bytes();
+  note(bytes);
+  return bytes;
+}
+
 void Monitor::poll() {
-  if (now_seconds() - last_.seconds >= kPollSeconds) sample();
+  if (is_due()) look();
 }
 
 void Monitor::end_phase() {
   PhaseUse& phase = phases_.at(use_);
-  phase.end_bytes = sample();
+  phase.end_bytes = look();
   phase.seconds += last_.seconds - phase_begin_.seconds;
   phase.major_faults += difference(last_.process.major_faults, phase_begin_.process.major_faults);
   const SystemPressure& before = phase_begin_.pressure;
