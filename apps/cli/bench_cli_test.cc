@@ -4,6 +4,8 @@
 
 #include <array>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -91,6 +93,24 @@ TEST(BenchProgram, TakesTheShapesOfAStepOfAModel) {
   const Outcome gemm = run_program(std::string("bench gemm --json --threads 1 --size 64x64 --model ") + kLike);
   ASSERT_EQ(gemm.exit_code, 0);
   EXPECT_GT(Json::parse(gemm.output).at("shapes").size(), 3u);
+}
+
+TEST(DoctorProgram, PrintsWhatItFindsAndSavesRatesThatPlansUse) {
+  const TemporaryDir temporary("doctor_cli_test");
+  setenv("XDG_CACHE_HOME", temporary.path().c_str(), 1);
+  const std::filesystem::path own = temporary.path() / "model";
+  std::filesystem::copy(kLike, own, std::filesystem::copy_options::recursive);
+  const std::string model = " --threads 1 --model " + own.string();
+  EXPECT_EQ(Json::parse(run_program("plan --json" + model).output).at("rates"), "default");
+  const Outcome doctor = run_program("doctor --json --save --seconds 0.02" + model);
+  ASSERT_EQ(doctor.exit_code, 0);
+  const Json json = Json::parse(doctor.output);
+  EXPECT_GT(json.at("total_bytes"), 0);
+  EXPECT_GT(json.at("rates").at("bf16").at("attention_flops"), 0);
+  EXPECT_EQ(json.at("file_systems").size(), 2u);
+  EXPECT_FALSE(json.at("advice").empty());
+  EXPECT_EQ(Json::parse(run_program("plan --json" + model).output).at("rates"), "measured");
+  unsetenv("XDG_CACHE_HOME");
 }
 
 TEST(BenchProgram, RefusesBadUsage) {

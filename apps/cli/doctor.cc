@@ -20,6 +20,7 @@ struct DoctorFlags {
   std::string model = "spark";
   std::filesystem::path cache;
   int threads = 0;
+  double seconds = 1;
   bool json = false;
   bool save = false;
 };
@@ -29,6 +30,7 @@ int run_doctor(const DoctorFlags& flags) {
   settings.model = find_model(flags.model);
   settings.cache = flags.cache.empty() ? user_cache_dir() : flags.cache;
   settings.threads = flags.threads > 0 ? flags.threads : available_threads();
+  settings.seconds = flags.seconds;
   const std::filesystem::path rates = rates_path();
   if (flags.save && rates.empty()) {
     fail(ErrorCode::kInvalidArgument, "--save needs a home: neither XDG_CACHE_HOME nor HOME is set");
@@ -36,8 +38,7 @@ int run_doctor(const DoctorFlags& flags) {
   const doctor::Examination found = doctor::examine(settings);
   std::cout << (flags.json ? to_json(found) : to_text(found));
   if (!flags.save) return kDone;
-  if (found.rates.disk_bytes <= 0)
-    fail(ErrorCode::kIo, "the rate of the model's disk could not be measured: nothing is saved");
+  if (found.rates.disk_bytes <= 0) fail(ErrorCode::kIo, "no disk's rate could be measured: nothing is saved");
   save_rates(rates, found.rates, found.threads);
   std::cerr << "saved for predicted seconds: " << rates.string() << '\n';
   return kDone;
@@ -53,6 +54,9 @@ Command add_doctor(CLI::App& program) {
   app.add_option("--prompt-cache", flags->cache, "The directory whose disk is measured as the cache's");
   app.add_option("--threads", flags->threads, "Worker threads; 0: one per processor")
       ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  app.add_option("--seconds", flags->seconds, "Spent on each rate")
+      ->check(CLI::Range(0.01, 60.0))
       ->capture_default_str();
   app.add_flag("--json", flags->json, "As JSON");
   app.add_flag("--save", flags->save, "Keep the measured rates: later plans predict their seconds from them");

@@ -80,8 +80,9 @@ Examination examine(const Settings& settings) {
   found.file_systems.push_back(
       {"model", settings.model, free_bytes(settings.model), rate_of_model(settings.model, 2 * settings.seconds)});
   found.file_systems.push_back({"cache", cache, free_bytes(cache), rate_of_cache(cache, settings.seconds)});
-  const auto& model_rate = found.file_systems.front().rate;
-  found.rates.disk_bytes = model_rate ? model_rate->bytes_per_second : 0;
+  for (const FileSystem& system : found.file_systems) {
+    if (found.rates.disk_bytes == 0 && system.rate) found.rates.disk_bytes = system.rate->bytes_per_second;
+  }
   found.advice = advise(found);
   return found;
 }

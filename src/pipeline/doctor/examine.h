@@ -36,7 +36,7 @@ struct Examination {
   int threads = 0;
   std::string instruction_set;  // for matrix products
   bool bf16_products = false;
-  Rates rates;            // measured; the disk's is that of the model's file system
+  Rates rates;            // measured; the disk's is the model's, or the cache's where that cannot be told
   double copy_bytes = 0;  // a second, read and written counted both
   std::vector<FileSystem> file_systems;
   std::vector<std::string> advice;  // what to set, and what to be aware of
