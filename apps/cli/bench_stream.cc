@@ -43,9 +43,9 @@ Residency choose(const OpenModel& model, const EngineOptions& options, Backend& 
   if (options.ram_bytes == 0) return *choose_residency(groups, smallest_weights_bytes(groups));
   const PhaseChoice choice = {.window = num_items(Phase::kDenoise, job)};
   std::vector<StagePlan> stages = measure_phase(backend, model, job, Phase::kDenoise, choice);
-  if (const auto needed = fit_stages(stages, overhead_bytes(threads), options.ram_bytes)) {
+  if (const auto needed = fit_stages(stages, {overhead_bytes(threads), 0}, {options.ram_bytes, 0})) {
     fail(ErrorCode::kInvalidArgument, "denoising does not fit a budget of ", format_bytes(options.ram_bytes),
-         "; it needs ", format_bytes(*needed));
+         "; it needs ", format_bytes(needed->ram_bytes));
   }
   return stages.at(0).residency;
 }

@@ -32,6 +32,7 @@ Command add_encode(CLI::App& program) {
   CLI::App& app = *program.add_subcommand("encode", "Write a prompt's embeddings to a file");
   flags->request.add_model_flags(app);
   flags->request.add_budget_flag(app);
+  flags->request.add_device_flags(app);
   flags->request.add_prompt_flags(app);
   app.add_option("--out", flags->out, "The safetensors file to write")->required();
   return [flags] { return encode(*flags); };

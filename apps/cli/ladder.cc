@@ -107,6 +107,7 @@ Command add_ladder(CLI::App& program) {
       *program.add_subcommand("ladder", "Climb from 512x512 to --max-size and measure every size that fits");
   flags->request.add_model_flags(app);
   flags->request.add_budget_flag(app);
+  flags->request.add_device_flags(app);
   flags->request.add_prompt_flags(app);
   flags->request.add_max_size_flag(app);
   flags->request.add_sampling_flags(app);

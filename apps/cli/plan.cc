@@ -31,6 +31,7 @@ Command add_plan(CLI::App& program) {
   CLI::App& app = *program.add_subcommand("plan", "Show the memory a request needs, phase by phase");
   flags->request.add_model_flags(app);
   flags->request.add_budget_flag(app);
+  flags->request.add_device_flags(app);
   flags->request.add_prompt_flags(app);
   flags->request.add_image_flags(app);
   app.add_flag("--json", flags->json, "As JSON");

@@ -1,5 +1,6 @@
 #include "request_flags.h"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 
@@ -26,11 +27,18 @@ std::string check_seed(const std::string& text) {
   return "'" + text + "' is not a seed; a whole number from 0 to 18446744073709551615 is";
 }
 
-std::uint64_t parse_budget(const std::string& text) {
-  if (text == "auto") return kAutoBudget;
+std::uint64_t parse_budget(const std::string& flag, const std::string& text) {
   const std::uint64_t bytes = parse_bytes(text);
-  if (bytes == 0) throw CLI::ValidationError("--ram", "a budget of nothing fits nothing");
+  if (bytes == 0) throw CLI::ValidationError(flag, "a budget of nothing fits nothing");
   return bytes;
+}
+
+std::uint64_t parse_ram(const std::string& text) { return text == "auto" ? kAutoBudget : parse_budget("--ram", text); }
+
+// The simulated device has as much memory as is asked for.
+void set_vram(const std::string& text, EngineOptions& engine) {
+  engine.vram_bytes = parse_budget("--vram", text);
+  engine.simulated_device.memory_bytes = std::max(engine.simulated_device.memory_bytes, engine.vram_bytes);
 }
 
 // "512x768"
@@ -76,12 +84,23 @@ void RequestFlags::add_model_flags(CLI::App& app) {
 
 void RequestFlags::add_budget_flag(CLI::App& app) {
   app.add_option_function<std::string>(
-      "--ram", [this](const std::string& text) { engine_.ram_bytes = parse_budget(text); },
+      "--ram", [this](const std::string& text) { engine_.ram_bytes = parse_ram(text); },
       "The most memory the process may hold, for example 8G; auto: what the machine or control group has, less "
       "max(1 GiB, 10 %). Weights that do not fit are read again on every pass");
   app.add_flag("--force", engine_.force, "Run even when the system cannot give now what the plan takes");
   constexpr const char* kHidden = "";
   app.add_option("--system-root", engine_.system_root, "Where proc/ and sys/ of a made-up machine are")->group(kHidden);
+}
+
+void RequestFlags::add_device_flags(CLI::App& app) {
+  app.add_option(
+         "--device", engine_.device,
+         "What computes: auto, cpu; or simulated: a card of 8 GiB or --vram, played by the processor, for tests")
+      ->check(CLI::IsMember({"auto", "cpu", "simulated"}))
+      ->capture_default_str();
+  app.add_option_function<std::string>(
+      "--vram", [this](const std::string& text) { set_vram(text, engine_); },
+      "The most of a device's own memory that may be held, for example 8G");
 }
 
 void RequestFlags::add_prompt_flags(CLI::App& app) {

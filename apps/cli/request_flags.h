@@ -19,6 +19,7 @@ class RequestFlags {
 
   void add_model_flags(CLI::App& app);
   void add_budget_flag(CLI::App& app);
+  void add_device_flags(CLI::App& app);
   void add_prompt_flags(CLI::App& app);
   void add_image_flags(CLI::App& app);
   // Parts of the two above, for commands that take no more.

@@ -32,6 +32,13 @@ enum class NoiseDType { kAuto, kF32, kBF16 };  // kAuto: the model's dtype, as t
 // max(1 GiB, 10 %), at most half. What is free at the moment does not count.
 inline constexpr std::uint64_t kAutoBudget = ~std::uint64_t{0};
 
+// A graphics card played by the processor, with memory of its own and slow copies: for tests and for trying plans.
+struct SimulatedDevice {
+  std::uint64_t memory_bytes = std::uint64_t{8} << 30;
+  double copy_bytes_per_second = 0;  // 0: as fast as the host copies
+  double copy_latency_seconds = 0;   // before each copy
+};
+
 struct EngineOptions {
   std::string model = "spark";  // a directory in the diffusers layout, "spark", or the ID of a locally cached model
   int threads = 0;              // worker threads; 0: one per processor
@@ -39,6 +46,9 @@ struct EngineOptions {
   ComputeDType compute = ComputeDType::kAuto;
   // The most the whole process may hold; 0: no budget, all weights of a phase in memory; or kAutoBudget.
   std::uint64_t ram_bytes = 0;
+  std::string device = "auto";            // "auto": the best there is; "cpu"; "simulated": see SimulatedDevice
+  std::uint64_t vram_bytes = 0;           // the most of a discrete device's memory that may be held; 0: all it has
+  SimulatedDevice simulated_device = {};  // of the device "simulated"
   bool force = false;  // run, with a warning, even when the system cannot give now what the plan takes
   // Rates that `steadyflux doctor --save` measured, for predicted seconds alone: nothing else depends on them. Without
   // the file, or where it is of another number of threads, shipped defaults predict.
@@ -85,7 +95,9 @@ struct Request {
 struct GroupReport {
   std::string name;  // of the checkpoint: "transformer_blocks.0"
   std::uint64_t bytes = 0;
-  std::string residency;  // "resident": in memory all the time; "streamed": read again on every pass
+  // "resident": in memory all the time; "streamed": read again on every pass; "staged": in host memory, copied to a
+  // discrete device on every pass
+  std::string residency;
 };
 
 // Weights that a phase goes through together.
@@ -93,9 +105,10 @@ struct StageReport {
   std::uint64_t passes = 0;           // over all its groups
   std::uint64_t pass_read_bytes = 0;  // from disk, on every pass
   std::uint64_t resident_bytes = 0;
-  std::uint64_t slots = 0;  // that streamed groups take turns in
+  std::uint64_t slots = 0;  // that groups take turns in
   std::uint64_t slot_bytes = 0;
-  std::uint64_t staging_bytes = 0;
+  std::uint64_t staged_bytes = 0;   // groups in host memory
+  std::uint64_t staging_bytes = 0;  // host memory that a discrete device's weights pass through
   std::uint64_t arena_bytes = 0;    // activations and scratch
   std::uint64_t carried_bytes = 0;  // what passes between phases, and results
   std::vector<GroupReport> groups;
@@ -103,33 +116,39 @@ struct StageReport {
 
 // One phase of a plan or of a run. Bytes are what the process holds at the phase's peak.
 struct PhaseReport {
-  std::string name;                      // "encode", "modulate", "denoise", "decode"
-  int window = 1;                        // planned: prompts or images that share a pass over the weights
-  std::uint64_t weights_bytes = 0;       // planned: weights in memory
-  std::uint64_t activations_bytes = 0;   // planned: activations, and what passes from phase to phase
-  std::uint64_t scratch_bytes = 0;       // planned: working memory of single operations
-  std::uint64_t overhead_bytes = 0;      // planned: the program itself
-  std::uint64_t planned_peak_bytes = 0;  // planned: sum of the above
-  std::uint64_t read_bytes = 0;          // planned: from disk
-  double flops = 0;                      // planned
-  double predicted_seconds = 0;          // planned
-  std::vector<StageReport> stages;       // planned
-  std::uint64_t actual_peak_bytes = 0;   // measured process bytes; 0 in a plan
-  std::uint64_t end_bytes = 0;           // measured process bytes at the phase's end, its memory still held
-  double seconds = 0;                    // measured; 0 in a plan
-  std::uint64_t major_faults = 0;        // measured
-  std::uint64_t swap_in_bytes = 0;       // measured, of the whole machine
-  std::uint64_t swap_out_bytes = 0;      // measured, of the whole machine
-  double memory_stall_seconds = 0;       // measured: some program waited for memory; 0 where the system does not tell
+  std::string name;                             // "encode", "modulate", "denoise", "decode"
+  int window = 1;                               // planned: prompts or images that share a pass over the weights
+  std::uint64_t weights_bytes = 0;              // planned: weights in memory
+  std::uint64_t activations_bytes = 0;          // planned: activations, and what passes from phase to phase
+  std::uint64_t scratch_bytes = 0;              // planned: working memory of single operations
+  std::uint64_t overhead_bytes = 0;             // planned: the program itself
+  std::uint64_t planned_peak_bytes = 0;         // planned: sum of the above
+  std::uint64_t planned_device_peak_bytes = 0;  // planned: of a discrete device's memory, in none of the above
+  std::uint64_t read_bytes = 0;                 // planned: from disk
+  double flops = 0;                             // planned
+  double predicted_seconds = 0;                 // planned
+  std::vector<StageReport> stages;              // planned
+  std::uint64_t actual_peak_bytes = 0;          // measured process bytes; 0 in a plan
+  std::uint64_t actual_device_peak_bytes = 0;   // measured of a discrete device's memory; 0 in a plan
+  std::uint64_t end_bytes = 0;                  // measured process bytes at the phase's end, its memory still held
+  double seconds = 0;                           // measured; 0 in a plan
+  std::uint64_t major_faults = 0;               // measured
+  std::uint64_t swap_in_bytes = 0;              // measured, of the whole machine
+  std::uint64_t swap_out_bytes = 0;             // measured, of the whole machine
+  double memory_stall_seconds = 0;  // measured: some program waited for memory; 0 where the system does not tell
 };
 
 // Why a request does not fit its budget, and what would.
 struct DoesNotFit {
-  std::string phase;                     // the first that needs too much
-  std::uint64_t needed_bytes = 0;        // the smallest budget that this request fits
-  std::uint64_t budget_bytes = 0;        // what was given
+  std::string phase;                    // the first that needs too much
+  std::uint64_t needed_bytes = 0;       // the smallest budget that this request fits
+  std::uint64_t budget_bytes = 0;       // what was given; 0: no limit
+  std::uint64_t needed_vram_bytes = 0;  // the same of a discrete device's memory
+  std::uint64_t vram_bytes = 0;
   std::vector<std::string> suggestions;  // changes, each of which makes it fit
 
+  bool is_ram_short() const { return budget_bytes > 0 && needed_bytes > budget_bytes; }
+  bool is_vram_short() const { return needed_vram_bytes > vram_bytes; }
   std::string to_text() const;  // for people
 };
 
@@ -148,7 +167,8 @@ struct Plan {
   std::optional<DoesNotFit> does_not_fit;  // the phases are then what they would need with everything in memory
   std::vector<PhaseReport> phases;
   std::uint64_t peak_bytes = 0;
-  std::uint64_t budget_bytes = 0;  // 0: none
+  std::uint64_t device_peak_bytes = 0;  // of a discrete device's memory
+  std::uint64_t budget_bytes = 0;       // 0: none
   double predicted_seconds = 0;
   bool rates_measured = false;  // the seconds rest on this machine's own rates, not on the shipped ones
   int width = 0;

@@ -14,6 +14,7 @@ Rates default_rates(int threads) {
                .other_bytes = 8 * kGiga};
   rates.bf16 = rates.f32;
   rates.disk_bytes = 2 * kGiga;
+  rates.copy_bytes = 12 * kGiga;
   rates.touch_bytes = 3 * kGiga;
   return rates;
 }

@@ -170,6 +170,8 @@ bool run_denoise(const PhaseContext& c) {
       advance_latents(executor, job, dt[static_cast<std::size_t>(step)], passes);
     }
     if (c.runner.measuring()) return;
+    // A step is told when it is done, not when it was given to the device.
+    executor.backend().wait(executor.backend().record(Stream::kCompute));
     if (step + 1 == job.num_steps()) keep_window(c, window, memory);
     c.outputs.on_step(pass, num_passes);
   });

@@ -4,6 +4,7 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/reference/reference_backend.h"
+#include "backend/simulated/simulated_device.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
@@ -35,12 +36,34 @@ EngineOptions resolved(EngineOptions options, const SystemMemory& system) {
   return options;
 }
 
-std::unique_ptr<Backend> make_backend(const EngineOptions& options, const SystemMemory& system) {
+std::unique_ptr<Backend> make_host_backend(const EngineOptions& options, const SystemMemory& system) {
   if (options.reference_backend) return make_reference_backend();
   CpuOptions cpu;
   cpu.lock_memory = locks_memory(options.ram_bytes, lock_limit_bytes(), system);
   cpu.num_threads = options.threads > 0 ? options.threads : available_threads();
   return make_cpu_backend(cpu);
+}
+
+std::unique_ptr<Backend> make_backend(const EngineOptions& options, const SystemMemory& system) {
+  if (options.device == "simulated") {
+    const SimulatedDevice& device = options.simulated_device;
+    return make_simulated_device([&] { return make_host_backend(options, system); },
+                                 {.memory_bytes = device.memory_bytes,
+                                  .copy_bytes_per_second = device.copy_bytes_per_second,
+                                  .copy_latency_seconds = device.copy_latency_seconds});
+  }
+  if (options.device != "auto" && options.device != "cpu") {
+    fail(ErrorCode::kInvalidArgument, "there is no device '", options.device, "'; auto, cpu and simulated are known");
+  }
+  if (options.vram_bytes > 0) {
+    fail(ErrorCode::kInvalidArgument, "a budget of device memory has no effect on a device that uses the host's");
+  }
+  return make_host_backend(options, system);
+}
+
+// What may be held of the device's memory.
+std::uint64_t vram_budget(const EngineOptions& options, const DeviceMemory& memory) {
+  return options.vram_bytes > 0 ? std::min(options.vram_bytes, memory.capacity_bytes) : memory.capacity_bytes;
 }
 
 // Passes phases and cancellation on, and times the steps from the start of their phase.
@@ -129,8 +152,7 @@ class Engine::Impl {
     const Job job = prepare(request, nullptr);
     const RequestPlan planned = plan_phases(settings(options_), model_, job, {Phase::kEncode});
     if (planned.shortfall) {
-      fail(ErrorCode::kDoesNotFit, "encoding needs a budget of ", format_bytes(planned.shortfall->needed_bytes),
-           ", but ", format_bytes(options_.ram_bytes), " is given");
+      fail(ErrorCode::kDoesNotFit, refuse(*planned.shortfall).to_text());
     }
     const Plan plan = make_public_plan(request, job, planned, {Phase::kEncode});
     if (plan.shortage && !options_.force) fail(ErrorCode::kDoesNotFit, plan.shortage->to_text());
@@ -178,7 +200,20 @@ class Engine::Impl {
 
   PlanSettings settings(const EngineOptions& options) const {
     const int threads = options.threads > 0 ? options.threads : available_threads();
-    return {*backend_, overhead(), options.ram_bytes, default_rates(threads)};
+    const DeviceMemory device = backend_->device_memory();
+    return {*backend_,
+            {overhead(), device.overhead_bytes},
+            {options.ram_bytes, vram_budget(options, device)},
+            default_rates(threads)};
+  }
+
+  // With the rates that are shown. Those of copies are measured nowhere.
+  PlanSettings public_settings() const {
+    PlanSettings shown = settings(options_);
+    const double copy_bytes = shown.rates.copy_bytes;
+    shown.rates = measured_rates_.value_or(shown.rates);
+    shown.rates.copy_bytes = copy_bytes;
+    return shown;
   }
 
   RequestPlan plan_job(const EngineOptions& options, const Job& job) const {
@@ -215,7 +250,7 @@ class Engine::Impl {
   // `planned` is of `phases`.
   Plan make_public_plan(const Request& request, const Job& job, const RequestPlan& planned,
                         const std::vector<Phase>& phases) const {
-    Plan plan = public_plan(planned, job, overhead(), measured_rates_.value_or(settings(options_).rates));
+    Plan plan = public_plan(planned, job, public_settings());
     plan.rates_measured = measured_rates_.has_value();
     plan.budget_bytes = options_.ram_bytes;
     if (!planned.shortfall) {
@@ -229,10 +264,19 @@ class Engine::Impl {
     const auto fits = [&](const EngineOptions& options, const Request& changed) {
       return !plan_job(options, make_job(model_, options, changed)).shortfall;
     };
-    plan.does_not_fit = {std::string(phase_name(planned.shortfall->phase)), planned.shortfall->needed_bytes,
-                         options_.ram_bytes,
-                         suggest_changes(job, options_, request, planned.shortfall->needed_bytes, fits)};
+    plan.does_not_fit = refuse(*planned.shortfall);
+    plan.does_not_fit->suggestions = suggest_changes(job, options_, request, *plan.does_not_fit, fits);
     return plan;
+  }
+
+  DoesNotFit refuse(const Shortfall& shortfall) const {
+    DoesNotFit refusal;
+    refusal.phase = phase_name(shortfall.phase);
+    refusal.needed_bytes = shortfall.needed.ram_bytes;
+    refusal.budget_bytes = options_.ram_bytes;
+    refusal.needed_vram_bytes = shortfall.needed.vram_bytes;
+    refusal.vram_bytes = vram_budget(options_, backend_->device_memory());
+    return refusal;
   }
 
   // Every phase; false when the run was cancelled.
@@ -248,6 +292,7 @@ class Engine::Impl {
       return run_phase(phase.phase, {runner, model_, job, phase.choice, carried, tokens, collector});
     });
     add_measured(monitor.phases(), result.phases);
+    for (PhaseReport& phase : result.phases) phase.actual_device_peak_bytes = runner.device_peak_bytes(phase.name);
     return finished;
   }
 

@@ -1,5 +1,7 @@
 #include "pipeline/executing_runner.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "memory/resident_store.h"
 #include "memory/streamed_store.h"
@@ -60,6 +62,7 @@ bool ExecutingRunner::run(const Stage& stage, Pass pass) {
   if (stage.phase != phase_) enter_phase(stage.phase);
   const auto region = backend_.reserve(plan.arena_bytes);
   const auto store = open_store(plan, static_cast<std::size_t>(stage.passes));
+  note_device_bytes();
   WatchfulSource weights(*store, observer_, monitor_);
   Arena arena(region->data(), region->size_bytes());
   const Executor executor(backend_, arena);
@@ -81,8 +84,21 @@ bool ExecutingRunner::run(const Stage& stage, Pass pass) {
 
 std::unique_ptr<WeightSource> ExecutingRunner::open_store(const StagePlan& plan, std::size_t passes) {
   const WeightPart& part = *plan.weights;
-  if (plan.residency.all_resident()) return std::make_unique<ResidentStore>(backend_, *part.index, part.groups);
+  if (plan.residency.all_resident() && !backend_.is_discrete()) {
+    return std::make_unique<ResidentStore>(backend_, *part.index, part.groups);
+  }
   return std::make_unique<StreamedStore>(backend_, *part.index, part.groups, plan.residency, passes);
+}
+
+std::uint64_t ExecutingRunner::device_peak_bytes(std::string_view phase) const {
+  const auto found = device_peak_bytes_.find(phase);
+  return found == device_peak_bytes_.end() ? 0 : found->second;
+}
+
+void ExecutingRunner::note_device_bytes() {
+  const DeviceMemory memory = backend_.device_memory();
+  std::uint64_t& peak = device_peak_bytes_[phase_];
+  peak = std::max(peak, memory.overhead_bytes + memory.reserved_bytes);
 }
 
 void ExecutingRunner::enter_phase(std::string_view phase) {

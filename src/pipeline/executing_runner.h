@@ -1,6 +1,9 @@
 // Runs phases for real, inside the plan that measuring them made.
 #pragma once
 
+#include <cstdint>
+#include <map>
+#include <string_view>
 #include <vector>
 
 #include "memory/monitor.h"
@@ -22,8 +25,12 @@ class ExecutingRunner final : public PhaseRunner {
   // Asks the observer before every group of weights whether the run is cancelled.
   bool run(const Stage& stage, Pass pass) override;
 
+  // The most that was held of a discrete device's memory in a phase.
+  std::uint64_t device_peak_bytes(std::string_view phase) const;
+
  private:
   std::unique_ptr<WeightSource> open_store(const StagePlan& plan, std::size_t passes);
+  void note_device_bytes();
   void enter_phase(std::string_view phase);
 
   Backend& backend_;
@@ -32,6 +39,7 @@ class ExecutingRunner final : public PhaseRunner {
   Observer& observer_;
   std::size_t next_stage_ = 0;
   std::string_view phase_;
+  std::map<std::string_view, std::uint64_t> device_peak_bytes_;  // by phase
 };
 
 }  // namespace steadyflux

@@ -12,10 +12,21 @@ namespace steadyflux {
 // What a plan leaves unused, for what no plan sees: max(64 MiB, 1 %) of the budget.
 std::uint64_t budget_reserve_bytes(std::uint64_t budget_bytes);
 
-// Chooses for every stage which groups stay in memory, so that the process stays within `budget_bytes` less the
-// reserve. Where that cannot be, the answer is the smallest budget that all stages fit; otherwise nothing.
+// A budget, or what one must be, of the process's memory and of a discrete device's.
+struct Budget {
+  std::uint64_t ram_bytes = 0;   // 0: none, as much as there is
+  std::uint64_t vram_bytes = 0;  // 0 where the device's memory is the host's
+};
+
+// What is taken whatever the stages do.
+struct Overhead {
+  std::uint64_t ram_bytes = 0;
+  std::uint64_t vram_bytes = 0;
+};
+
+// Chooses for every stage where its groups live, so that process and device stay within `budget` less the reserves.
+// Where that cannot be, the answer is the smallest budget of either memory that all stages fit; otherwise nothing.
 // Stages are independent: each has its own weights.
-std::optional<std::uint64_t> fit_stages(std::vector<StagePlan>& stages, std::uint64_t overhead_bytes,
-                                        std::uint64_t budget_bytes);
+std::optional<Budget> fit_stages(std::vector<StagePlan>& stages, const Overhead& overhead, const Budget& budget);
 
 }  // namespace steadyflux

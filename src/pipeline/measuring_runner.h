@@ -17,7 +17,8 @@ struct StagePlan {
   std::size_t passes = 1;
   double equal_passes = 1;
   Residency residency;         // everything resident, until a budget asks for less
-  std::size_t held_bytes = 0;  // by holdings alive while it runs, and by what is carried between phases
+  std::size_t held_bytes = 0;  // of the device's memory, by holdings alive while it runs
+  std::size_t kept_bytes = 0;  // of the host's, by what is carried between phases, and results
   std::size_t arena_bytes = 0;
   std::size_t scratch_bytes = 0;  // part of arena_bytes
   Trace trace;                    // of the first pass

@@ -20,6 +20,7 @@ Json stage_json(const StageReport& stage) {
                {"resident_bytes", stage.resident_bytes},
                {"slots", stage.slots},
                {"slot_bytes", stage.slot_bytes},
+               {"staged_bytes", stage.staged_bytes},
                {"staging_bytes", stage.staging_bytes},
                {"arena_bytes", stage.arena_bytes},
                {"carried_bytes", stage.carried_bytes},
@@ -49,6 +50,7 @@ Json phase_plan_json(const PhaseReport& phase) {
                {"scratch_bytes", phase.scratch_bytes},
                {"overhead_bytes", phase.overhead_bytes},
                {"planned_peak_bytes", phase.planned_peak_bytes},
+               {"planned_device_peak_bytes", phase.planned_device_peak_bytes},
                {"read_bytes", phase.read_bytes},
                {"flops", phase.flops},
                {"predicted_seconds", phase.predicted_seconds},
@@ -58,8 +60,15 @@ Json phase_plan_json(const PhaseReport& phase) {
 }
 
 std::string DoesNotFit::to_text() const {
-  std::string text = "does not fit: the phase " + phase + " needs a budget of " + format_bytes(needed_bytes) +
-                     ", but " + format_bytes(budget_bytes) + " is given. Any of these fits:";
+  std::string text = "does not fit: the phase " + phase + " needs ";
+  const auto add = [&](const char* what, std::uint64_t needed, std::uint64_t given) {
+    text += what + format_bytes(needed) + ", but " + format_bytes(given) + " is given";
+  };
+  if (is_ram_short()) add("a budget of ", needed_bytes, budget_bytes);
+  if (is_ram_short() && is_vram_short()) text += ", and ";
+  if (is_vram_short()) add("device memory of ", needed_vram_bytes, vram_bytes);
+  text += ".";
+  if (!suggestions.empty()) text += " Any of these fits:";
   for (const std::string& suggestion : suggestions) text += "\n  " + suggestion;
   return text;
 }
@@ -69,6 +78,7 @@ std::string Plan::to_json() const {
                {"height", height},
                {"steps", steps},
                {"peak_bytes", peak_bytes},
+               {"device_peak_bytes", device_peak_bytes},
                {"budget_bytes", budget_bytes},
                {"predicted_seconds", predicted_seconds},
                {"rates", rates_measured ? "measured" : "default"}};
@@ -77,6 +87,8 @@ std::string Plan::to_json() const {
     json["does_not_fit"] = {{"phase", does_not_fit->phase},
                             {"needed_bytes", does_not_fit->needed_bytes},
                             {"budget_bytes", does_not_fit->budget_bytes},
+                            {"needed_vram_bytes", does_not_fit->needed_vram_bytes},
+                            {"vram_bytes", does_not_fit->vram_bytes},
                             {"suggestions", does_not_fit->suggestions}};
   }
   if (shortage) json["shortage"] = shortage_json(*shortage);
@@ -90,6 +102,7 @@ std::string Plan::to_table() const {
        {"weights", "activations", "scratch", "overhead", "peak MiB", "read MiB", "window", "TFLOP", "seconds"}) {
     text << std::setw(kColumnWidth) << column;
   }
+  if (device_peak_bytes > 0) text << std::setw(kColumnWidth) << "device MiB";
   text << '\n' << std::fixed;
   for (const PhaseReport& phase : phases) {
     text << std::left << std::setw(kNameWidth) << phase.name << std::right << std::setprecision(1);
@@ -98,10 +111,13 @@ std::string Plan::to_table() const {
       text << std::setw(kColumnWidth) << mib(bytes);
     }
     text << std::setw(kColumnWidth) << phase.window << std::setw(kColumnWidth) << std::setprecision(3)
-         << phase.flops / 1e12 << std::setw(kColumnWidth) << std::setprecision(1) << phase.predicted_seconds << '\n';
+         << phase.flops / 1e12 << std::setw(kColumnWidth) << std::setprecision(1) << phase.predicted_seconds;
+    if (device_peak_bytes > 0) text << std::setw(kColumnWidth) << mib(phase.planned_device_peak_bytes);
+    text << '\n';
   }
   text << "peak " << mib(peak_bytes) << " MiB";
   if (budget_bytes > 0) text << " of a budget of " << mib(budget_bytes) << " MiB";
+  if (device_peak_bytes > 0) text << ", on the device " << mib(device_peak_bytes) << " MiB";
   text << ", " << predicted_seconds << " s" << (rates_measured ? "" : " by shipped rates") << "\n";
   if (shortage) text << "not now: " << shortage_figures(*shortage) << "\n";
   return text.str();

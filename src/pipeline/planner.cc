@@ -4,7 +4,6 @@
 #include <limits>
 
 #include "base/error.h"
-#include "pipeline/fit.h"
 #include "pipeline/predict.h"
 
 namespace steadyflux {
@@ -31,14 +30,14 @@ std::int64_t even_window(std::int64_t items, std::int64_t window) {
 
 struct FittedPhase {
   PlannedPhase planned;
-  std::optional<std::uint64_t> needed_bytes;  // the smallest budget, where it does not fit
+  std::optional<Budget> needed;  // the smallest, where it does not fit
 };
 
 FittedPhase try_choice(const PlanSettings& settings, const OpenModel& model, const Job& job, Phase phase,
                        const PhaseChoice& choice) {
   FittedPhase fitted{{phase, choice, measure_phase(settings.backend, model, job, phase, choice)}, std::nullopt};
-  if (settings.budget_bytes > 0) {
-    fitted.needed_bytes = fit_stages(fitted.planned.stages, settings.overhead_bytes, settings.budget_bytes);
+  if (settings.budget.ram_bytes > 0 || settings.budget.vram_bytes > 0) {
+    fitted.needed = fit_stages(fitted.planned.stages, settings.overhead, settings.budget);
   }
   return fitted;
 }
@@ -50,13 +49,13 @@ FittedPhase choose_window(const PlanSettings& settings, const OpenModel& model, 
   double best_seconds = seconds_of(best.planned.stages, job.activations, settings.rates);
   const std::int64_t widest = std::min(items, kMaxWindow);
   for (std::int64_t window = 1; window < widest;) {
-    if (best.needed_bytes || all_resident(best.planned.stages)) break;
+    if (best.needed || all_resident(best.planned.stages)) break;
     window = std::min(2 * window, widest);
     PhaseChoice choice = best.planned.choice;
     choice.window = even_window(items, window);
     FittedPhase wider = try_choice(settings, model, job, phase, choice);
     const double seconds = seconds_of(wider.planned.stages, job.activations, settings.rates);
-    if (wider.needed_bytes || seconds > best_seconds) break;
+    if (wider.needed || seconds > best_seconds) break;
     best = std::move(wider);
     best_seconds = seconds;
   }
@@ -85,9 +84,11 @@ RequestPlan plan_phases(const PlanSettings& settings, const OpenModel& model, co
   RequestPlan plan;
   for (const Phase phase : phases) {
     FittedPhase fitted = choose_window(settings, model, job, phase);
-    if (fitted.needed_bytes) {
-      if (!plan.shortfall) plan.shortfall = Shortfall{phase, 0};
-      plan.shortfall->needed_bytes = std::max(plan.shortfall->needed_bytes, *fitted.needed_bytes);
+    if (fitted.needed) {
+      if (!plan.shortfall) plan.shortfall = Shortfall{phase, {}};
+      Budget& needed = plan.shortfall->needed;
+      needed.ram_bytes = std::max(needed.ram_bytes, fitted.needed->ram_bytes);
+      needed.vram_bytes = std::max(needed.vram_bytes, fitted.needed->vram_bytes);
     }
     plan.phases.push_back(std::move(fitted.planned));
   }

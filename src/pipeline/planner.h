@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "memory/rates.h"
+#include "pipeline/fit.h"
 #include "pipeline/measuring_runner.h"
 #include "pipeline/phases.h"
 
@@ -19,8 +20,8 @@ struct PlannedPhase {
 };
 
 struct Shortfall {
-  Phase phase = Phase::kEncode;    // the first that does not fit
-  std::uint64_t needed_bytes = 0;  // the smallest budget that all phases fit
+  Phase phase = Phase::kEncode;  // the first that does not fit
+  Budget needed;                 // the smallest, of either memory, that all phases fit
 };
 
 struct RequestPlan {
@@ -33,9 +34,9 @@ struct RequestPlan {
 // What plans are made with. Borrows the backend that will do the work.
 struct PlanSettings {
   Backend& backend;
-  std::uint64_t overhead_bytes = 0;
-  std::uint64_t budget_bytes = 0;  // 0: none, everything in memory
-  Rates rates;                     // that choices rest on
+  Overhead overhead;
+  Budget budget;  // none: everything in memory
+  Rates rates;    // that choices rest on
 };
 
 // A function of its arguments alone; no weight is read and no tensor touched.

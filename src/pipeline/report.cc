@@ -13,6 +13,7 @@ namespace {
 Json measured_json(const PhaseReport& phase) {
   Json json = phase_plan_json(phase);
   json["actual_peak_bytes"] = phase.actual_peak_bytes;
+  if (phase.planned_device_peak_bytes > 0) json["actual_device_peak_bytes"] = phase.actual_device_peak_bytes;
   json["end_bytes"] = phase.end_bytes;
   json["seconds"] = phase.seconds;
   json["major_faults"] = phase.major_faults;
@@ -28,8 +29,10 @@ StageReport stage_report(const StagePlan& stage) {
   report.resident_bytes = stage.residency.resident_bytes;
   report.slots = stage.residency.num_slots;
   report.slot_bytes = stage.residency.slot_bytes;
+  report.staged_bytes = stage.residency.staged_bytes;
+  report.staging_bytes = stage.residency.host_bytes() - stage.residency.staged_bytes;
   report.arena_bytes = stage.arena_bytes;
-  report.carried_bytes = stage.held_bytes;
+  report.carried_bytes = stage.kept_bytes;
   report.pass_read_bytes = stage.residency.pass_read_bytes(stage.weights->groups);
   for (std::size_t i = 0; i < stage.weights->groups.size(); ++i) {
     const GroupLayout& group = stage.weights->groups[i];
@@ -38,39 +41,61 @@ StageReport stage_report(const StagePlan& stage) {
   return report;
 }
 
+// What a stage holds of the process's memory, less the overhead.
+struct HostBytes {
+  std::uint64_t weights = 0;
+  std::uint64_t activations = 0;
+  std::uint64_t scratch = 0;
+
+  std::uint64_t sum() const { return weights + activations + scratch; }
+};
+
+HostBytes host_bytes(const StagePlan& stage, bool discrete) {
+  if (discrete) return {stage.residency.host_bytes(), stage.kept_bytes, 0};
+  return {stage.residency.weights_bytes(),
+          stage.kept_bytes + stage.held_bytes + stage.arena_bytes - stage.scratch_bytes, stage.scratch_bytes};
+}
+
 // The bytes are those of the stage that needs most.
-PhaseReport phase_report(const PlannedPhase& planned, const Job& job, std::uint64_t overhead_bytes,
-                         const Rates& rates) {
+PhaseReport phase_report(const PlannedPhase& planned, const Job& job, const PlanSettings& settings) {
+  const bool discrete = settings.budget.vram_bytes > 0;
   PhaseReport report;
   report.name = phase_name(planned.phase);
   report.window = static_cast<int>(planned.choice.window);
-  report.overhead_bytes = overhead_bytes;
+  report.overhead_bytes = settings.overhead.ram_bytes;
   for (const StagePlan& stage : planned.stages) {
     report.read_bytes += stage.read_bytes();
     report.flops += stage.flops();
-    report.predicted_seconds += predict_seconds(stage, job.activations, rates);
+    report.predicted_seconds += predict_seconds(stage, job.activations, settings.rates);
     report.stages.push_back(stage_report(stage));
-    const std::uint64_t peak = stage.residency.weights_bytes() + stage.held_bytes + stage.arena_bytes + overhead_bytes;
+    if (discrete) {
+      const std::uint64_t device_bytes =
+          settings.overhead.vram_bytes + stage.residency.device_bytes() + stage.held_bytes + stage.arena_bytes;
+      report.planned_device_peak_bytes = std::max(report.planned_device_peak_bytes, device_bytes);
+    }
+    const HostBytes host = host_bytes(stage, discrete);
+    const std::uint64_t peak = host.sum() + settings.overhead.ram_bytes;
     if (peak <= report.planned_peak_bytes) continue;
     report.planned_peak_bytes = peak;
-    report.weights_bytes = stage.residency.weights_bytes();
-    report.activations_bytes = stage.held_bytes + stage.arena_bytes - stage.scratch_bytes;
-    report.scratch_bytes = stage.scratch_bytes;
+    report.weights_bytes = host.weights;
+    report.activations_bytes = host.activations;
+    report.scratch_bytes = host.scratch;
   }
   return report;
 }
 
 }  // namespace
 
-Plan public_plan(const RequestPlan& plan, const Job& job, std::uint64_t overhead_bytes, const Rates& rates) {
+Plan public_plan(const RequestPlan& plan, const Job& job, const PlanSettings& settings) {
   Plan result;
   result.width = job.width;
   result.height = job.height;
   result.steps = static_cast<int>(job.num_steps());
   for (const PlannedPhase& planned : plan.phases) {
-    result.phases.push_back(phase_report(planned, job, overhead_bytes, rates));
-    result.peak_bytes = std::max(result.peak_bytes, result.phases.back().planned_peak_bytes);
-    result.predicted_seconds += result.phases.back().predicted_seconds;
+    const PhaseReport& phase = result.phases.emplace_back(phase_report(planned, job, settings));
+    result.peak_bytes = std::max(result.peak_bytes, phase.planned_peak_bytes);
+    result.device_peak_bytes = std::max(result.device_peak_bytes, phase.planned_device_peak_bytes);
+    result.predicted_seconds += phase.predicted_seconds;
   }
   return result;
 }

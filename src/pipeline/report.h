@@ -12,7 +12,7 @@
 namespace steadyflux {
 
 // The plan of a job in public words, with predicted seconds; a shortfall is left to the caller.
-Plan public_plan(const RequestPlan& plan, const Job& job, std::uint64_t overhead_bytes, const Rates& rates);
+Plan public_plan(const RequestPlan& plan, const Job& job, const PlanSettings& settings);
 
 // Adds what was measured; phases that did not run keep zeros.
 void add_measured(const std::vector<PhaseUse>& used, std::vector<PhaseReport>& phases);

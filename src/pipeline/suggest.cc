@@ -35,6 +35,23 @@ std::optional<std::string> smaller_size(const Job& job, const EngineOptions& opt
   return "--size " + std::to_string(width) + "x" + std::to_string(height);
 }
 
+// Of whichever memory is short; nothing where the device has no more.
+std::optional<std::string> larger_budget(const EngineOptions& options, const Request& request,
+                                         const DoesNotFit& refusal,
+                                         FunctionRef<bool(const EngineOptions&, const Request&)> fits) {
+  const auto flag = [](const char* name, std::uint64_t bytes) { return name + std::to_string(bytes >> 20) + "M"; };
+  std::string budget;
+  EngineOptions larger = options;
+  if (refusal.is_ram_short()) {
+    larger.ram_bytes = refusal.needed_bytes;
+    budget = flag("--ram ", larger.ram_bytes);
+  }
+  if (!refusal.is_vram_short()) return budget;
+  larger.vram_bytes = refusal.needed_vram_bytes;
+  budget += (budget.empty() ? "" : " ") + flag("--vram ", larger.vram_bytes);
+  return fits(larger, request) ? std::optional(budget) : std::nullopt;
+}
+
 std::optional<std::string> fewer_images(const EngineOptions& options, const Request& request,
                                         FunctionRef<bool(const EngineOptions&, const Request&)> fits) {
   int fitting = 0;
@@ -51,9 +68,10 @@ std::optional<std::string> fewer_images(const EngineOptions& options, const Requ
 }  // namespace
 
 std::vector<std::string> suggest_changes(const Job& job, const EngineOptions& options, const Request& request,
-                                         std::uint64_t needed_bytes,
+                                         const DoesNotFit& refusal,
                                          FunctionRef<bool(const EngineOptions&, const Request&)> fits) {
-  std::vector<std::string> suggestions = {"--ram " + std::to_string(needed_bytes >> 20) + "M"};
+  std::vector<std::string> suggestions;
+  if (const auto budget = larger_budget(options, request, refusal, fits)) suggestions.push_back(*budget);
   if (job.activations == DType::kF32) {
     EngineOptions narrower = options;
     narrower.compute = ComputeDType::kBF16;

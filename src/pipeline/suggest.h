@@ -12,9 +12,9 @@
 namespace steadyflux {
 
 // Changes to a request that does not fit, as flags, each of which alone makes it fit; `fits` answers for a changed
-// request. The first is the budget that would do, `needed_bytes`.
+// request. The first is the budget that would do, as `refusal` states it.
 std::vector<std::string> suggest_changes(const Job& job, const EngineOptions& options, const Request& request,
-                                         std::uint64_t needed_bytes,
+                                         const DoesNotFit& refusal,
                                          FunctionRef<bool(const EngineOptions&, const Request&)> fits);
 
 }  // namespace steadyflux
