@@ -15,6 +15,7 @@ Command add_bench(CLI::App& program) {
   commands.emplace_back("make-checkpoint", add_bench_make_checkpoint(*bench));
   commands.emplace_back("gemm", add_bench_gemm(*bench));
   commands.emplace_back("step", add_bench_step(*bench));
+  commands.emplace_back("stability", add_bench_stability(*bench));
   commands.emplace_back("stream", add_bench_stream(*bench));
   return [bench, commands] {
     for (const auto& [name, command] : commands) {

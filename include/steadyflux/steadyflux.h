@@ -132,6 +132,7 @@ struct PhaseReport {
   std::uint64_t actual_device_peak_bytes = 0;   // measured of a discrete device's memory; 0 in a plan
   std::uint64_t end_bytes = 0;                  // measured process bytes at the phase's end, its memory still held
   double seconds = 0;                           // measured; 0 in a plan
+  std::uint64_t actual_read_bytes = 0;          // measured, from weight files: whole blocks of 4 KiB
   std::uint64_t major_faults = 0;               // measured
   std::uint64_t swap_in_bytes = 0;              // measured, of the whole machine
   std::uint64_t swap_out_bytes = 0;             // measured, of the whole machine

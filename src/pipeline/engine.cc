@@ -162,7 +162,7 @@ class Engine::Impl {
     RunWatch watch(peak_, silent, tokenized.warnings);
     Monitor monitor(planned_peaks(plan), overhead(), system_, peak_, watch);
     const std::vector<StagePlan> stages = planned.stages();
-    ExecutingRunner runner(*backend_, stages, monitor, silent);
+    ExecutingRunner runner(*backend_, stages, monitor, silent, reading());
     Carried carried = make_carried(job);
     RunOutputs nobody;
     ensure(
@@ -215,6 +215,10 @@ class Engine::Impl {
     shown.rates.copy_bytes = copy_bytes;
     return shown;
   }
+
+  // Under a budget nothing may rest on the page cache, which is no part of it. Without one it makes the next run start
+  // at once.
+  OpenForReading reading() const { return options_.ram_bytes > 0 ? open_direct : open_cached; }
 
   RequestPlan plan_job(const EngineOptions& options, const Job& job) const {
     return plan_phases(settings(options), model_, job, list_phases(job));
@@ -286,13 +290,16 @@ class Engine::Impl {
     Monitor monitor(planned_peaks(plan), overhead(), system_, peak_, watch);
     PhaseClock clock(observer);
     const std::vector<StagePlan> stages = planned.stages();
-    ExecutingRunner runner(*backend_, stages, monitor, clock);
+    ExecutingRunner runner(*backend_, stages, monitor, clock, reading());
     ResultCollector collector(model_, job, monitor, clock, observer, result);
     const bool finished = std::all_of(planned.phases.begin(), planned.phases.end(), [&](const PlannedPhase& phase) {
       return run_phase(phase.phase, {runner, model_, job, phase.choice, carried, tokens, collector});
     });
     add_measured(monitor.phases(), result.phases);
-    for (PhaseReport& phase : result.phases) phase.actual_device_peak_bytes = runner.device_peak_bytes(phase.name);
+    for (PhaseReport& phase : result.phases) {
+      phase.actual_device_peak_bytes = runner.device_peak_bytes(phase.name);
+      phase.actual_read_bytes = runner.bytes_read(phase.name);
+    }
     return finished;
   }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "memory/resident_store.h"
 #include "memory/streamed_store.h"
 
 namespace steadyflux {
@@ -61,9 +60,10 @@ bool ExecutingRunner::run(const Stage& stage, Pass pass) {
   if (observer_.cancelled()) return false;
   if (stage.phase != phase_) enter_phase(stage.phase);
   const auto region = backend_.reserve(plan.arena_bytes);
-  const auto store = open_store(plan, static_cast<std::size_t>(stage.passes));
+  StreamedStore store(backend_, *plan.weights->index, plan.weights->groups, plan.residency,
+                      static_cast<std::size_t>(stage.passes), open_);
   note_device_bytes();
-  WatchfulSource weights(*store, observer_, monitor_);
+  WatchfulSource weights(store, observer_, monitor_);
   Arena arena(region->data(), region->size_bytes());
   const Executor executor(backend_, arena);
   bool finished = true;
@@ -75,6 +75,7 @@ bool ExecutingRunner::run(const Stage& stage, Pass pass) {
   } catch (const Cancelled&) {
     finished = false;
   }
+  bytes_read_[phase_] += store.bytes_read();
   monitor_.sample();
   // The phase ends while its last stage's memory is still held: what follows may belong to the next one.
   const bool last_of_phase = next_stage_ == stages_.size() || stages_[next_stage_].phase != stage.phase;
@@ -82,12 +83,9 @@ bool ExecutingRunner::run(const Stage& stage, Pass pass) {
   return finished;
 }
 
-std::unique_ptr<WeightSource> ExecutingRunner::open_store(const StagePlan& plan, std::size_t passes) {
-  const WeightPart& part = *plan.weights;
-  if (plan.residency.all_resident() && !backend_.is_discrete()) {
-    return std::make_unique<ResidentStore>(backend_, *part.index, part.groups);
-  }
-  return std::make_unique<StreamedStore>(backend_, *part.index, part.groups, plan.residency, passes);
+std::uint64_t ExecutingRunner::bytes_read(std::string_view phase) const {
+  const auto found = bytes_read_.find(phase);
+  return found != bytes_read_.end() ? found->second : 0;
 }
 
 std::uint64_t ExecutingRunner::device_peak_bytes(std::string_view phase) const {

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <map>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "memory/group_reader.h"
 #include "memory/monitor.h"
 #include "pipeline/measuring_runner.h"
 #include "pipeline/phase_runner.h"
@@ -13,11 +15,14 @@
 
 namespace steadyflux {
 
-// Borrows everything. A stage's weights and arena are in memory only while it runs.
+// Borrows everything. A stage's weights and arena are in memory only while it runs; its first pass begins when the
+// first group is there, and the others come in the order of their use.
 class ExecutingRunner final : public PhaseRunner {
  public:
-  ExecutingRunner(Backend& backend, const std::vector<StagePlan>& stages, Monitor& monitor, Observer& observer)
-      : backend_(backend), stages_(stages), monitor_(monitor), observer_(observer) {}
+  // `open` says how weights are read.
+  ExecutingRunner(Backend& backend, const std::vector<StagePlan>& stages, Monitor& monitor, Observer& observer,
+                  OpenForReading open = open_cached)
+      : backend_(backend), stages_(stages), monitor_(monitor), observer_(observer), open_(std::move(open)) {}
 
   Backend& backend() override { return backend_; }
   bool measuring() const override { return false; }
@@ -27,9 +32,10 @@ class ExecutingRunner final : public PhaseRunner {
 
   // The most that was held of a discrete device's memory in a phase.
   std::uint64_t device_peak_bytes(std::string_view phase) const;
+  // From weight files, by the stages of a phase that have run.
+  std::uint64_t bytes_read(std::string_view phase) const;
 
  private:
-  std::unique_ptr<WeightSource> open_store(const StagePlan& plan, std::size_t passes);
   void note_device_bytes();
   void enter_phase(std::string_view phase);
 
@@ -37,9 +43,11 @@ class ExecutingRunner final : public PhaseRunner {
   const std::vector<StagePlan>& stages_;
   Monitor& monitor_;
   Observer& observer_;
+  OpenForReading open_;
   std::size_t next_stage_ = 0;
   std::string_view phase_;
   std::map<std::string_view, std::uint64_t> device_peak_bytes_;  // by phase
+  std::map<std::string_view, std::uint64_t> bytes_read_;         // by phase
 };
 
 }  // namespace steadyflux

@@ -16,6 +16,7 @@ Json measured_json(const PhaseReport& phase) {
   if (phase.planned_device_peak_bytes > 0) json["actual_device_peak_bytes"] = phase.actual_device_peak_bytes;
   json["end_bytes"] = phase.end_bytes;
   json["seconds"] = phase.seconds;
+  json["actual_read_bytes"] = phase.actual_read_bytes;
   json["major_faults"] = phase.major_faults;
   json["swap_in_bytes"] = phase.swap_in_bytes;
   json["swap_out_bytes"] = phase.swap_out_bytes;

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+
+#include "base/function_ref.h"
 
 namespace steadyflux {
 
@@ -21,6 +24,11 @@ void limit_malloc_arenas();
 
 // Gives heap memory that is free back to the system. For after work that needed much and kept little.
 void release_free_heap();
+
+// Runs `work` in a child process and gives what it returned. Call it before threads are started. What `work` throws
+// ends the child with words on stderr. Throws Error(kIo) when there can be no child, Error(kInternal) when it failed,
+// and Error(kUnsupported) where the system cannot copy a process.
+std::string run_in_child(FunctionRef<std::string()> work);
 
 // A write beyond the limit of file sizes fails with an error, as on a full disk, rather than ending the process.
 void ignore_file_size_signal();

@@ -28,6 +28,10 @@ void limit_malloc_arenas() {}
 
 void release_free_heap() { ::_heapmin(); }
 
+std::string run_in_child(FunctionRef<std::string()>) {
+  fail(ErrorCode::kUnsupported, "Windows cannot copy a running process");
+}
+
 // There is no such signal.
 void ignore_file_size_signal() {}
 

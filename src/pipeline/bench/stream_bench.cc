@@ -20,38 +20,35 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
-// Goes through the files of an index again and again.
+// Reads what the streamer reads, run after run, and does nothing with it.
 class DiskProbe {
  public:
-  explicit DiskProbe(const WeightIndex& index) : piece_(GroupReader::kBytesPerRead) {
-    for (const auto& file : index.files()) files_.push_back(open_direct(file));
+  DiskProbe(const WeightPart& part, const Residency& residency) : piece_(GroupReader::kBytesPerRead) {
+    for (const auto& file : part.index->files()) files_.push_back(open_direct(file));
+    for (std::size_t group = 0; group < part.groups.size(); ++group) {
+      const std::vector<FileRun>& runs = part.groups[group].runs;
+      if (residency.tiers[group] == Tier::kStreamed) runs_.insert(runs_.end(), runs.begin(), runs.end());
+    }
   }
 
-  // Bytes a second of reading the next `num_bytes`, or a little more.
-  double read(std::uint64_t num_bytes) {
+  // Bytes a second.
+  double read_all() {
     const auto begin = Clock::now();
-    std::uint64_t done = 0;
-    while (done < num_bytes) done += read_piece();
-    return static_cast<double>(done) / seconds_since(begin);
+    std::size_t num_bytes = 0;
+    for (const FileRun& run : runs_) {
+      for (std::size_t at = 0; at < run.num_bytes; at += piece_.size()) {
+        const std::size_t count = std::min(piece_.size(), run.num_bytes - at);
+        files_[run.file]->read_blocks(run.file_offset + at, piece_.bytes().first(count));
+        num_bytes += count;
+      }
+    }
+    return static_cast<double>(num_bytes) / seconds_since(begin);
   }
 
  private:
-  std::uint64_t read_piece() {
-    const ReadableFile& file = *files_[file_];
-    const std::uint64_t count = std::min<std::uint64_t>(piece_.size(), file.size() - offset_);
-    file.read_blocks(offset_, piece_.bytes());
-    offset_ += piece_.size();
-    if (offset_ >= file.size()) {
-      offset_ = 0;
-      file_ = (file_ + 1) % files_.size();
-    }
-    return count;
-  }
-
   std::vector<std::shared_ptr<const ReadableFile>> files_;
+  std::vector<FileRun> runs_;
   PageRegion piece_;
-  std::size_t file_ = 0;
-  std::uint64_t offset_ = 0;
 };
 
 void lease_every_group(WeightSource& weights) {
@@ -105,7 +102,7 @@ class StreamRunner final : public PhaseRunner {
     figures_.pass_bytes = residency_.read_bytes(part.groups, 2) - residency_.read_bytes(part.groups, 1);
     const auto passes = static_cast<std::size_t>(stage.passes);
     StreamedStore streamed(backend_, *part.index, part.groups, residency_, passes);
-    DiskProbe disk(*part.index);
+    DiskProbe disk(part, residency_);
     const auto step = [&](WeightSource& weights, std::int64_t index) {
       const auto begin = Clock::now();
       pass(executor, weights, index);
@@ -123,7 +120,7 @@ class StreamRunner final : public PhaseRunner {
       const auto begin = Clock::now();
       lease_every_group(streamed);
       round.stream_bytes_per_second = static_cast<double>(figures_.pass_bytes) / seconds_since(begin);
-      round.disk_bytes_per_second = disk.read(figures_.pass_bytes);
+      round.disk_bytes_per_second = disk.read_all();
       figures_.rounds.push_back(round);
     }
     return true;

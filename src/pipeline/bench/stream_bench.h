@@ -14,7 +14,7 @@ namespace steadyflux::bench {
 
 // One after the other on the same machine: a machine that is slow for a while is slow for all four.
 struct StreamRound {
-  double disk_bytes_per_second = 0;    // the files themselves, from end to end by direct reads
+  double disk_bytes_per_second = 0;    // the same parts of the files by direct reads and nothing else
   double stream_bytes_per_second = 0;  // the streamed groups in their order, with nothing to compute
   double resident_seconds = 0;         // a step with every group in memory
   double streamed_seconds = 0;         // the same step with the groups that the residency streams
