@@ -73,6 +73,18 @@ void write_report(const std::filesystem::path& path, const Result& result, const
   file.commit();
 }
 
+// What the model that ships with the source has been taught; its prompts are lower case or not, in any word order.
+constexpr const char* kWorldOfSpark =
+    "spark, the default model, draws up to three solids:\n"
+    "  solids     sphere (ball), cube (box), cylinder, cone, torus (donut, ring), pyramid\n"
+    "  colours    red, orange, yellow, green, cyan, blue, purple, pink, white, black\n"
+    "  finishes   matte, shiny, metal, glass\n"
+    "  relations  left of, right of, behind, in front of, on top of\n"
+    "  grounds    wood, checkerboard, grass, sand, water, marble\n"
+    "  light      noon, sunset, night, fog, studio\n"
+    "For example: \"a red glass ball on top of a blue cube on a checkerboard at sunset\". Any other prompt gives a\n"
+    "picture too, of something that it does know.";
+
 int generate(const GenerateFlags& flags) {
   Request request = flags.request.request();
   request.keep_latents = !flags.latents_out.empty();
@@ -118,6 +130,7 @@ Command add_generate(CLI::App& program) {
   app.add_option("--latents-out", flags->latents_out, "Write the final packed latents to this safetensors file");
   app.add_option("--report", flags->report, "Write times, planned and actual memory to this JSON file");
   app.add_flag("--quiet", flags->quiet, "No progress on stderr");
+  app.footer(kWorldOfSpark);
   return [flags] { return generate(*flags); };
 }
 
