@@ -73,17 +73,13 @@ void write_report(const std::filesystem::path& path, const Result& result, const
   file.commit();
 }
 
-// What the model that ships with the source has been taught; its prompts are lower case or not, in any word order.
+// What the model that ships with the source has been taught.
 constexpr const char* kWorldOfSpark =
-    "spark, the default model, draws up to three solids:\n"
-    "  solids     sphere (ball), cube (box), cylinder, cone, torus (donut, ring), pyramid\n"
-    "  colours    red, orange, yellow, green, cyan, blue, purple, pink, white, black\n"
-    "  finishes   matte, shiny, metal, glass\n"
-    "  relations  left of, right of, behind, in front of, on top of\n"
-    "  grounds    wood, checkerboard, grass, sand, water, marble\n"
-    "  light      noon, sunset, night, fog, studio\n"
-    "For example: \"a red glass ball on top of a blue cube on a checkerboard at sunset\". Any other prompt gives a\n"
-    "picture too, of something that it does know.";
+    "spark, the default model, draws one flat shape on a ground, in words such as \"a red circle on a blue ground\",\n"
+    "\"orange star, gray background\" or \"pink heart\":\n"
+    "  shapes   circle, square, triangle, star, ring, cross, heart, diamond\n"
+    "  colours  red, orange, yellow, green, blue, purple, pink, white, gray, black\n"
+    "Any other prompt gives a picture too, of something that it does know.";
 
 int generate(const GenerateFlags& flags) {
   Request request = flags.request.request();
