@@ -131,7 +131,9 @@ Tensor Judge::features(const Executor& executor, const Tensor& input) const {
 void Judge::normalise(const Executor& executor, const Tensor& x, const std::string& norm, const Tensor& out) const {
   const ArenaScope scope(executor.arena());
   const Tensor stats = executor.allocate(DType::kF32, {kGroups, 2});
-  executor.run(ops::GroupNormStats{x, kGroups, kEps, stats});
+  const Tensor moments = executor.allocate(DType::kF32, {x.dim(0), kGroups, 2});
+  executor.run(ops::GroupNormRows{.x = x, .groups = kGroups, .moments = moments});
+  executor.run(ops::GroupNormStats{.moments = moments, .eps = kEps, .stats = stats});
   executor.run(
       ops::GroupNormApply{x, stats, weight(norm + ".weight"), weight(norm + ".bias"), ops::Activation::kSilu, out});
 }
