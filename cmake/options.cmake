@@ -12,7 +12,7 @@ endif()
 
 if(STEADYFLUX_SANITIZE)
   target_compile_options(sf_options INTERFACE -fsanitize=${STEADYFLUX_SANITIZE} -fno-omit-frame-pointer
-                                              -fno-sanitize-recover=all -g)
+                                              -fno-sanitize-recover=all -g1)
   target_link_options(sf_options INTERFACE -fsanitize=${STEADYFLUX_SANITIZE})
   # g++ 12 sees impossible null paths through sanitizer instrumentation.
   target_compile_options(sf_options INTERFACE -Wno-null-dereference)
