@@ -14,6 +14,7 @@ Command add_bench(CLI::App& program) {
   std::vector<std::pair<std::string, Command>> commands;
   commands.emplace_back("make-checkpoint", add_bench_make_checkpoint(*bench));
   commands.emplace_back("gemm", add_bench_gemm(*bench));
+  commands.emplace_back("decode", add_bench_decode(*bench));
   commands.emplace_back("step", add_bench_step(*bench));
   commands.emplace_back("stability", add_bench_stability(*bench));
   commands.emplace_back("stream", add_bench_stream(*bench));

@@ -18,6 +18,11 @@ const std::map<std::string, ComputeDType> kComputeDTypes = {
 const std::map<std::string, NoiseDType> kNoiseDTypes = {
     {"auto", NoiseDType::kAuto}, {"f32", NoiseDType::kF32}, {"bf16", NoiseDType::kBF16}};
 
+const std::map<std::string, DecodeChoice> kDecodeChoices = {{"auto", DecodeChoice::kAuto},
+                                                            {"whole", DecodeChoice::kWhole},
+                                                            {"banded", DecodeChoice::kBanded},
+                                                            {"tiled", DecodeChoice::kTiled}};
+
 // The parser of numbers would wrap a negative or too large one round.
 std::string check_seed(const std::string& text) {
   std::uint64_t seed = 0;
@@ -63,6 +68,25 @@ void set_size(const std::string& text, Request& request) {
   request.height = size.height;
 }
 
+// "tiled:512" → tiles and their size.
+void set_decode(const std::string& text, Request& request) {
+  const std::size_t colon = text.find(':');
+  const auto found = kDecodeChoices.find(text.substr(0, colon));
+  if (found == kDecodeChoices.end()) {
+    throw CLI::ValidationError("--decode", "'" + text + "' is not auto, whole, banded, tiled or tiled:PX");
+  }
+  request.decode = found->second;
+  request.tile_size.reset();
+  if (colon == std::string::npos) return;
+  int tile_size = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data() + colon + 1, end, tile_size);
+  if (error != std::errc{} || rest != end || request.decode != DecodeChoice::kTiled) {
+    throw CLI::ValidationError("--decode", "'" + text + "': write tiled:PX with PX pixels, for example tiled:512");
+  }
+  request.tile_size = tile_size;
+}
+
 }  // namespace
 
 std::filesystem::path rates_path() {
@@ -73,11 +97,15 @@ std::filesystem::path rates_path() {
 void RequestFlags::add_model_flags(CLI::App& app) {
   app.add_option("--model", engine_.model, "Model directory, \"spark\", or the ID of a locally cached model")
       ->capture_default_str();
+  app.add_option("--dtype", engine_.dtype, "Type the model is run as: auto (the checkpoint's), f32, bf16")
+      ->transform(CLI::CheckedTransformer(kModelDTypes));
+  add_compute_flags(app);
+}
+
+void RequestFlags::add_compute_flags(CLI::App& app) {
   app.add_option("--threads", engine_.threads, "Worker threads; 0: one per processor")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
-  app.add_option("--dtype", engine_.dtype, "Type the model is run as: auto (the checkpoint's), f32, bf16")
-      ->transform(CLI::CheckedTransformer(kModelDTypes));
   app.add_option("--compute", engine_.compute, "Type of activations: auto (the model's), f32, bf16")
       ->transform(CLI::CheckedTransformer(kComputeDTypes));
 }
@@ -149,6 +177,9 @@ void RequestFlags::add_sampling_flags(CLI::App& app) {
   app.add_option("--count", request_.count, "Images per prompt, with seeds s, s+1, …")->capture_default_str();
   app.add_option("--noise", request_.noise, "Type in which noise is drawn: auto (the model's), f32, bf16")
       ->transform(CLI::CheckedTransformer(kNoiseDTypes));
+  app.add_option_function<std::string>(
+      "--decode", [this](const std::string& text) { set_decode(text, request_); },
+      "From latents to pixels: auto, whole, banded (the same pixels in less memory), tiled[:PX] (blended tiles)");
   app.add_option("--latents", request_.latents, "Start from the packed latents in this safetensors file");
   app.add_option("--embeds", request_.embeds, "Use prompt embeddings written by encode, instead of --prompt");
 }

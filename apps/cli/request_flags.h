@@ -27,6 +27,7 @@ class RequestFlags {
   void add_size_flags(CLI::App& app);
   void add_max_size_flag(CLI::App& app);
   void add_sampling_flags(CLI::App& app);
+  void add_compute_flags(CLI::App& app);
 
   const EngineOptions& engine_options() const { return engine_; }
   const Request& request() const { return request_; }

@@ -28,6 +28,14 @@ enum class ComputeDType { kAuto, kF32, kBF16 };  // kAuto: the model's dtype
 // Element type in which the initial noise is drawn.
 enum class NoiseDType { kAuto, kF32, kBF16 };  // kAuto: the model's dtype, as the reference pipeline does
 
+// How latents become pixels. Whole and in bands they are the same pixels; in tiles they are not.
+enum class DecodeChoice {
+  kAuto,    // whole, or in bands where that does not fit or takes longer; never in tiles
+  kWhole,   // every layer of the decoder whole
+  kBanded,  // in bands of rows, with as much computed again as the budget asks for
+  kTiled,   // in tiles that overlap by a quarter and are blended, as the reference's tiling does
+};
+
 // A budget of what the machine has, or the control group or job that confines the process, less a reserve for others:
 // max(1 GiB, 10 %), at most half. What is free at the moment does not count.
 inline constexpr std::uint64_t kAutoBudget = ~std::uint64_t{0};
@@ -85,6 +93,8 @@ struct Request {
   int count = 1;                           // images per prompt
   std::optional<int> max_sequence_length;  // tokens of the T5 prompt, padded to exactly this many
   NoiseDType noise = NoiseDType::kAuto;
+  DecodeChoice decode = DecodeChoice::kAuto;
+  std::optional<int> tile_size;   // pixels a side of a tile, a multiple of 32; needs decode kTiled, 512 if absent
   std::filesystem::path latents;  // starting latents, "latents" [images, tokens, channels] f32, packed
   std::filesystem::path embeds;   // prompt embeddings from encode(); prompts must be empty then
   bool keep_latents = false;      // give the final packed latents in the Result
@@ -117,6 +127,7 @@ struct StageReport {
 // One phase of a plan or of a run. Bytes are what the process holds at the phase's peak.
 struct PhaseReport {
   std::string name;                             // "encode", "modulate", "denoise", "decode"
+  std::string decode;                           // planned, of decode: "whole", "banded 256M", "tiled 512"
   int window = 1;                               // planned: prompts or images that share a pass over the weights
   std::uint64_t weights_bytes = 0;              // planned: weights in memory
   std::uint64_t activations_bytes = 0;          // planned: activations, and what passes from phase to phase

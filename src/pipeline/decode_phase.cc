@@ -17,16 +17,15 @@ bool run_decode(const PhaseContext& c) {
                        .weights = &c.model.decoder_part,
                        .passes = job.num_images(),
                        .equal_passes = static_cast<double>(job.num_images()),
+                       .weight_passes = decode_passes(c.model.autoencoder, c.choice.decode, job.height, job.width),
                        .kept_bytes = carried_bytes(Phase::kDecode, c.model, job) + results * result_bytes};
   return c.runner.run(stage, [&](const Executor& executor, WeightSource& weights, std::int64_t pass) {
     const ArenaScope scope(executor.arena());
     const auto index = static_cast<std::size_t>(pass);
     const Tensor packed = executor.allocate(DType::kF32, packed_shape);
-    const Tensor image = executor.allocate(DType::kF32, picture);
     const Tensor rgb = executor.allocate(DType::kU8, picture);
     if (!c.runner.measuring()) c.carried.latents.give(executor.backend(), index, packed);
-    decode_latents(executor, weights, c.model.autoencoder, job.activations, packed, image);
-    executor.run(ops::ToRgb8{image, rgb});
+    decode_latents(executor, weights, c.model.autoencoder, job.activations, packed, rgb, c.choice.decode);
     if (c.runner.measuring()) return;
     std::vector<std::uint8_t> pixels(rgb_bytes);
     executor.backend().download(rgb, std::as_writable_bytes(std::span(pixels)));

@@ -61,7 +61,7 @@ bool ExecutingRunner::run(const Stage& stage, Pass pass) {
   if (stage.phase != phase_) enter_phase(stage.phase);
   const auto region = backend_.reserve(plan.arena_bytes);
   StreamedStore store(backend_, *plan.weights->index, plan.weights->groups, plan.residency,
-                      static_cast<std::size_t>(stage.passes), open_);
+                      static_cast<std::size_t>(stage.passes * stage.weight_passes), open_);
   note_device_bytes();
   WatchfulSource weights(store, observer_, monitor_);
   Arena arena(region->data(), region->size_bytes());

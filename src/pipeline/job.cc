@@ -102,6 +102,20 @@ std::vector<ImageJob> list_images(const Request& request, std::size_t num_prompt
   return images;
 }
 
+void choose_decode(const OpenModel& model, const Request& request, Job& job) {
+  constexpr int kTileSize = 512;
+  job.decode = request.decode;
+  if (request.decode != DecodeChoice::kTiled) {
+    if (request.tile_size) refuse("tile_size has no effect unless pictures are decoded in tiles");
+    return;
+  }
+  job.tile_size = request.tile_size.value_or(kTileSize);
+  const auto unit = static_cast<int>(4 * model.autoencoder.scale());
+  if (job.tile_size < unit || job.tile_size % unit != 0) {
+    refuse("the side of a tile must be a multiple of ", unit, ", not ", job.tile_size);
+  }
+}
+
 DType chosen_model_dtype(const OpenModel& model, const EngineOptions& options) {
   if (options.dtype == ModelDType::kAuto) return model.weights_dtype == DType::kBF16 ? DType::kBF16 : DType::kF32;
   return options.dtype == ModelDType::kBF16 ? DType::kBF16 : DType::kF32;
@@ -142,6 +156,7 @@ Job make_job(const OpenModel& model, const EngineOptions& options, const Request
   job.guidance = request.guidance.value_or(model.dir.defaults.guidance.value_or(3.5));
   job.max_sequence_length = chosen_sequence_length(model, request);
   choose_dtypes(model, options, request, job);
+  choose_decode(model, request, job);
   job.spilled = options.ram_bytes > 0 && carried_bytes_in_memory(model, job) > kMaxCarriedBytes;
   return job;
 }

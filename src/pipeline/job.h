@@ -35,6 +35,8 @@ struct Job {
   bool spilled = false;        // what passes between phases is in files: a long batch within a budget
   bool keep_latents = false;   // results hold the final latents
   bool keep_images = true;     // results hold every picture until the end
+  DecodeChoice decode = DecodeChoice::kAuto;
+  int tile_size = 0;  // pixels; only of tiles
   double true_cfg = 1;
   int width = 0;   // pixels
   int height = 0;  // pixels

@@ -29,7 +29,7 @@ bool MeasuringRunner::run(const Stage& stage, Pass pass) {
   Arena arena = Arena::measuring();
   pass(Executor(backend_, arena), weights, 0);
   stages_.push_back(
-      {stage.phase, stage.weights, static_cast<std::size_t>(stage.passes), stage.equal_passes,
+      {stage.phase, stage.weights, static_cast<std::size_t>(stage.passes * stage.weight_passes), stage.equal_passes,
        backend_.is_discrete() ? resident_on_device(stage.weights->groups) : resident_everywhere(stage.weights->groups),
        held_bytes_, stage.kept_bytes, arena.peak_bytes(), arena.peak_scratch_bytes(), backend_.take_trace()});
   return true;

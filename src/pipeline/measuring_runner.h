@@ -14,7 +14,7 @@ namespace steadyflux {
 struct StagePlan {
   std::string_view phase;
   const WeightPart* weights = nullptr;
-  std::size_t passes = 1;
+  std::size_t passes = 1;  // over the weights
   double equal_passes = 1;
   Residency residency;         // everything resident, until a budget asks for less
   std::size_t held_bytes = 0;  // of the device's memory, by holdings alive while it runs

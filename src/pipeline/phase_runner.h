@@ -25,9 +25,10 @@ class Holding {
 struct Stage {
   std::string_view phase;  // "encode", …; consecutive stages may share a phase
   const WeightPart* weights = nullptr;
-  std::int64_t passes = 1;     // none needs more memory than the first
-  double equal_passes = 1;     // passes as large as the first that would be as much work
-  std::size_t kept_bytes = 0;  // host memory that is held or filled while it runs, beside arena and holdings
+  std::int64_t passes = 1;         // none needs more memory than the first
+  double equal_passes = 1;         // passes as large as the first that would be as much work
+  std::int64_t weight_passes = 1;  // how often one pass goes through the weights
+  std::size_t kept_bytes = 0;      // host memory that is held or filled while it runs, beside arena and holdings
 };
 
 class PhaseRunner {

@@ -26,6 +26,7 @@ std::vector<Phase> list_phases(const Job& job);
 // What is decided about a phase besides where its weights live.
 struct PhaseChoice {
   std::int64_t window = 1;  // conditionings (encode, modulate) or images (denoise) that share a pass
+  DecodeMode decode = {};   // of the phase decode
 };
 
 // How many of them a phase works on: the widest window there is.

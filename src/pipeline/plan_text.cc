@@ -55,6 +55,7 @@ Json phase_plan_json(const PhaseReport& phase) {
                {"flops", phase.flops},
                {"predicted_seconds", phase.predicted_seconds},
                {"stages", Json::array()}};
+  if (!phase.decode.empty()) json["decode"] = phase.decode;
   for (const StageReport& stage : phase.stages) json["stages"].push_back(stage_json(stage));
   return json;
 }
@@ -114,6 +115,9 @@ std::string Plan::to_table() const {
          << phase.flops / 1e12 << std::setw(kColumnWidth) << std::setprecision(1) << phase.predicted_seconds;
     if (device_peak_bytes > 0) text << std::setw(kColumnWidth) << mib(phase.planned_device_peak_bytes);
     text << '\n';
+  }
+  for (const PhaseReport& phase : phases) {
+    if (!phase.decode.empty()) text << phase.name << ": " << phase.decode << '\n';
   }
   text << "peak " << mib(peak_bytes) << " MiB";
   if (budget_bytes > 0) text << " of a budget of " << mib(budget_bytes) << " MiB";

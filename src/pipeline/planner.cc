@@ -62,6 +62,37 @@ FittedPhase choose_window(const PlanSettings& settings, const OpenModel& model, 
   return best;
 }
 
+// The modes that a job may be decoded in, from the fastest to the smallest.
+std::vector<DecodeMode> allowed_modes(const OpenModel& model, const Job& job) {
+  using Kind = DecodeMode::Kind;
+  if (job.decode == DecodeChoice::kWhole) return {{}};
+  if (job.decode == DecodeChoice::kTiled) return {{.kind = Kind::kTiled, .tile_px = job.tile_size}};
+  std::vector<DecodeMode> modes = decode_modes(model.autoencoder, job.activations, job.height, job.width);
+  if (job.decode == DecodeChoice::kBanded) std::erase_if(modes, [](const auto& m) { return m.kind == Kind::kWhole; });
+  if (modes.empty()) modes.push_back({.kind = Kind::kBanded});
+  return modes;
+}
+
+std::uint64_t total_bytes(const Budget& budget) { return budget.ram_bytes + budget.vram_bytes; }
+
+// The fastest of the modes that fit; where none does, the one that needs least.
+FittedPhase choose_decode_mode(const PlanSettings& settings, const OpenModel& model, const Job& job) {
+  std::optional<FittedPhase> best;
+  double best_seconds = 0;
+  for (const DecodeMode& mode : allowed_modes(model, job)) {
+    FittedPhase fitted = try_choice(settings, model, job, Phase::kDecode, {.window = 1, .decode = mode});
+    const double seconds = seconds_of(fitted.planned.stages, job.activations, settings.rates);
+    const bool better =
+        !best || (fitted.needed ? best->needed && total_bytes(*fitted.needed) < total_bytes(*best->needed)
+                                : best->needed || seconds < best_seconds);
+    if (!better) continue;
+    best = std::move(fitted);
+    best_seconds = seconds;
+    if (total_bytes(settings.budget) == 0) break;
+  }
+  return std::move(*best);
+}
+
 }  // namespace
 
 std::vector<StagePlan> RequestPlan::stages() const {
@@ -83,7 +114,8 @@ RequestPlan plan_phases(const PlanSettings& settings, const OpenModel& model, co
                         const std::vector<Phase>& phases) {
   RequestPlan plan;
   for (const Phase phase : phases) {
-    FittedPhase fitted = choose_window(settings, model, job, phase);
+    FittedPhase fitted =
+        phase == Phase::kDecode ? choose_decode_mode(settings, model, job) : choose_window(settings, model, job, phase);
     if (fitted.needed) {
       if (!plan.shortfall) plan.shortfall = Shortfall{phase, {}};
       Budget& needed = plan.shortfall->needed;

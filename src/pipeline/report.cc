@@ -57,12 +57,26 @@ HostBytes host_bytes(const StagePlan& stage, bool discrete) {
           stage.kept_bytes + stage.held_bytes + stage.arena_bytes - stage.scratch_bytes, stage.scratch_bytes};
 }
 
+std::string decode_text(const DecodeMode& mode) {
+  constexpr int kMiBShift = 20;
+  switch (mode.kind) {
+    case DecodeMode::Kind::kWhole:
+      return "whole";
+    case DecodeMode::Kind::kBanded:
+      return "banded " + std::to_string(mode.layers_bytes >> kMiBShift) + "M";
+    case DecodeMode::Kind::kTiled:
+      return "tiled " + std::to_string(mode.tile_px);
+  }
+  return {};
+}
+
 // The bytes are those of the stage that needs most.
 PhaseReport phase_report(const PlannedPhase& planned, const Job& job, const PlanSettings& settings) {
   const bool discrete = settings.budget.vram_bytes > 0;
   PhaseReport report;
   report.name = phase_name(planned.phase);
   report.window = static_cast<int>(planned.choice.window);
+  if (planned.phase == Phase::kDecode) report.decode = decode_text(planned.choice.decode);
   report.overhead_bytes = settings.overhead.ram_bytes;
   for (const StagePlan& stage : planned.stages) {
     report.read_bytes += stage.read_bytes();
@@ -122,6 +136,7 @@ std::string parameters_text(const OpenModel& model, const Job& job, const ImageJ
     text << "Negative prompt: " << job.conditionings[job.negative()].clip << '\n';
   text << "Steps: " << job.num_steps() << ", Sampler: Euler, CFG scale: " << job.true_cfg;
   if (model.flux.guidance_embeds) text << ", Distilled CFG Scale: " << job.guidance;
+  if (job.decode == DecodeChoice::kTiled) text << ", Decode: tiled " << job.tile_size;
   text << ", Seed: " << image.seed << ", Size: " << job.width << 'x' << job.height << ", Model: " << model.name
        << ", Version: steadyflux " << version();
   return text.str();

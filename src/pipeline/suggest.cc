@@ -65,6 +65,23 @@ std::optional<std::string> fewer_images(const EngineOptions& options, const Requ
   return "--count " + std::to_string(fitting);
 }
 
+// What to pass as --decode. Tiles come last: they change the picture.
+std::optional<std::string> other_decode(const Job& job, const EngineOptions& options, const Request& request,
+                                        FunctionRef<bool(const EngineOptions&, const Request&)> fits) {
+  Request changed = request;
+  changed.decode = DecodeChoice::kAuto;
+  changed.tile_size.reset();
+  if (request.decode != DecodeChoice::kAuto && fits(options, changed)) return "--decode auto";
+  changed.decode = DecodeChoice::kTiled;
+  for (const int tile_size : {512, 256}) {
+    const bool allowed = tile_size % (4 * job.width / static_cast<int>(job.latent.width)) == 0;
+    if (!allowed || (job.decode == DecodeChoice::kTiled && job.tile_size <= tile_size)) continue;
+    changed.tile_size = tile_size;
+    if (fits(options, changed)) return "--decode tiled:" + std::to_string(tile_size);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::vector<std::string> suggest_changes(const Job& job, const EngineOptions& options, const Request& request,
@@ -77,6 +94,7 @@ std::vector<std::string> suggest_changes(const Job& job, const EngineOptions& op
     narrower.compute = ComputeDType::kBF16;
     if (fits(narrower, request)) suggestions.emplace_back("--compute bf16");
   }
+  if (const auto decode = other_decode(job, options, request, fits)) suggestions.push_back(*decode);
   if (const auto fewer = fewer_images(options, request, fits)) suggestions.push_back(*fewer);
   if (request.latents.empty()) {
     if (const auto smaller = smaller_size(job, options, request, fits)) suggestions.push_back(*smaller);

@@ -89,6 +89,8 @@ class RandomPlansTest : public Workspace {
     flags["--count"] = std::to_string(below(3) == 0 ? 1 + below(5) : 1);
     flags["--threads"] = std::to_string(1 + below(4));
     if (below(3) == 0) flags["--compute"] = below(2) == 0 ? "f32" : "bf16";
+    const std::vector<std::string> decodes = {"auto", "whole", "banded", "tiled:64", "tiled:128"};
+    if (below(2) == 0) flags["--decode"] = decodes[below(decodes.size())];
     if (below(4) == 0) {
       flags["--true-cfg"] = "2";
       flags["--negative"] = "blurry";

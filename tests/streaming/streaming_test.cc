@@ -181,7 +181,7 @@ TEST_F(StreamingTest, EverySuggestionFits) {
   large.width = 1024;
   large.height = 768;
   large.count = 3;
-  EngineOptions narrow = options(160 * kMiB);
+  EngineOptions narrow = options(130 * kMiB);
   const Plan refused = Engine::open(narrow).plan(large);
   ASSERT_TRUE(refused.does_not_fit);
   bool size_seen = false;
@@ -197,6 +197,9 @@ TEST_F(StreamingTest, EverySuggestionFits) {
       size_seen = true;
     } else if (suggestion.starts_with("--count ")) {
       changed.count = std::stoi(value);
+    } else if (suggestion.starts_with("--decode tiled:")) {
+      changed.decode = DecodeChoice::kTiled;
+      changed.tile_size = std::stoi(value.substr(value.find(':') + 1));
     } else {
       FAIL() << suggestion;
     }
