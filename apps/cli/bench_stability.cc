@@ -92,6 +92,10 @@ Request with_defaults(Request request) {
   return request;
 }
 
+void tell(const StabilityFlags& flags, int index, const StabilityRun& run) {
+  if (!flags.quiet) std::fprintf(stderr, "run %d of %d: %.2f s\n", index + 1, flags.runs, run.seconds);
+}
+
 std::vector<StabilityRun> run_in_one_process(const StabilityFlags& flags, const Request& request, Progress& progress) {
   const auto probe = make_probe(flags.request.engine_options());
   Engine engine = Engine::open(flags.request.engine_options());
@@ -99,6 +103,7 @@ std::vector<StabilityRun> run_in_one_process(const StabilityFlags& flags, const 
   runs.reserve(static_cast<std::size_t>(flags.runs));
   for (int i = 0; i < flags.runs && !progress.cancelled(); ++i) {
     runs.push_back(measure(engine, request, *probe, progress));
+    tell(flags, i, runs.back());
   }
   return runs;
 }
@@ -125,6 +130,7 @@ std::vector<StabilityRun> run_in_processes(const StabilityFlags& flags, const Re
       return run_json(measure(engine, request, *probe, progress)).dump();
     });
     runs.push_back(run_of_json(Json::parse(text)));
+    tell(flags, i, runs.back());
   }
   return runs;
 }
@@ -180,10 +186,10 @@ void print_text(const Json& json) {
 
 int stability(const StabilityFlags& flags) {
   const Request request = with_defaults(flags.request.request());
-  Progress progress(flags.quiet);
+  // Progress within a run would allocate as its words happen to be, and be counted.
+  Progress progress(true);
   const std::vector<StabilityRun> runs =
       flags.processes ? run_in_processes(flags, request, progress) : run_in_one_process(flags, request, progress);
-  progress.finish_line();
   if (progress.cancelled()) {
     std::cerr << "interrupted\n";
     return kInterrupted;

@@ -48,6 +48,8 @@ Progress::Progress(bool quiet) : quiet_(quiet), terminal_(is_terminal(OutputStre
 
 void Progress::on_plan(const Plan& plan) {
   if (quiet_) return;
+  planned_.clear();
+  for (const PhaseReport& phase : plan.phases) planned_[phase.name] = phase.planned_peak_bytes;
   std::fprintf(stderr, "plan: %dx%d, %d steps, peak %s\n", plan.width, plan.height, plan.steps,
                format_bytes(plan.peak_bytes).c_str());
 }
@@ -58,6 +60,7 @@ void Progress::on_phase(std::string_view phase) {
   phase_ = phase;
   step_.clear();
   memory_ = {};
+  memory_.planned_bytes = planned_[phase_];
   if (!terminal_) std::fprintf(stderr, "%s …\n", phase_.c_str());
   draw();
 }

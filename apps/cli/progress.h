@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -39,7 +40,8 @@ class Progress : public Observer {
   bool terminal_;
   bool line_open_ = false;
   std::string phase_;
-  std::string step_;  // what is known of the last step, for the line
+  std::string step_;                              // what is known of the last step, for the line
+  std::map<std::string, std::uint64_t> planned_;  // bytes of each phase
   MemoryUse memory_;
   Clock::time_point drawn_ = {};
 };
