@@ -34,6 +34,7 @@ Command add_encode(CLI::App& program) {
   flags->request.add_budget_flag(app);
   flags->request.add_device_flags(app);
   flags->request.add_prompt_flags(app);
+  flags->request.add_cache_flag(app);
   app.add_option("--out", flags->out, "The safetensors file to write")->required();
   return [flags] { return encode(*flags); };
 }

@@ -120,6 +120,7 @@ Command add_generate(CLI::App& program) {
   flags->request.add_budget_flag(app);
   flags->request.add_device_flags(app);
   flags->request.add_prompt_flags(app);
+  flags->request.add_cache_flag(app);
   flags->request.add_image_flags(app);
   app.add_option("--out", flags->out, "PNG file; %s is replaced by the seed, %i by the picture's number")
       ->capture_default_str();

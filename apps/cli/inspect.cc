@@ -109,7 +109,9 @@ int inspect(const InspectFlags& flags) {
     inspect_file(flags);
     return kDone;
   }
-  const Json json = model_json(open_model(flags.path));
+  OpenModel model = open_model(flags.path);
+  if (model.has_encoders()) open_encoders(model);
+  const Json json = model_json(model);
   if (flags.json) {
     print(json);
   } else {

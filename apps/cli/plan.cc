@@ -33,6 +33,7 @@ Command add_plan(CLI::App& program) {
   flags->request.add_budget_flag(app);
   flags->request.add_device_flags(app);
   flags->request.add_prompt_flags(app);
+  flags->request.add_cache_flag(app);
   flags->request.add_image_flags(app);
   app.add_flag("--json", flags->json, "As JSON");
   return [flags] { return plan(*flags); };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <map>
 
 #include "base/bytes.h"
@@ -22,6 +23,12 @@ const std::map<std::string, DecodeChoice> kDecodeChoices = {{"auto", DecodeChoic
                                                             {"whole", DecodeChoice::kWhole},
                                                             {"banded", DecodeChoice::kBanded},
                                                             {"tiled", DecodeChoice::kTiled}};
+
+// Empty where the environment names no place for caches.
+std::filesystem::path usual_cache() {
+  const std::filesystem::path caches = user_cache_dir();
+  return caches.empty() ? caches : caches / "prompts";
+}
 
 // The parser of numbers would wrap a negative or too large one round.
 std::string check_seed(const std::string& text) {
@@ -139,6 +146,16 @@ void RequestFlags::add_prompt_flags(CLI::App& app) {
   app.add_option("--true-cfg", request_.true_cfg, "Classifier-free guidance by a second pass; 1: off")
       ->capture_default_str();
   add_text_length_flag(app);
+}
+
+void RequestFlags::add_cache_flag(CLI::App& app) {
+  engine_.prompt_cache = usual_cache();
+  app.add_option_function<std::string>(
+         "--prompt-cache",
+         [this](const std::string& text) { engine_.prompt_cache = text == "off" ? std::string() : text; },
+         "Directory that keeps what was computed for prompts (2 GiB at most), or off; by default " +
+             (engine_.prompt_cache.empty() ? std::string("off") : engine_.prompt_cache.string()))
+      ->envname("STEADYFLUX_PROMPT_CACHE");
 }
 
 void RequestFlags::add_text_length_flag(CLI::App& app) {

@@ -21,6 +21,8 @@ class RequestFlags {
   void add_budget_flag(CLI::App& app);
   void add_device_flags(CLI::App& app);
   void add_prompt_flags(CLI::App& app);
+  // For commands that compute prompts; without this flag there is no cache.
+  void add_cache_flag(CLI::App& app);
   void add_image_flags(CLI::App& app);
   // Parts of the two above, for commands that take no more.
   void add_text_length_flag(CLI::App& app);

@@ -61,6 +61,8 @@ struct EngineOptions {
   // Rates that `steadyflux doctor --save` measured, for predicted seconds alone: nothing else depends on them. Without
   // the file, or where it is of another number of threads, shipped defaults predict.
   std::filesystem::path rates = {};
+  std::filesystem::path prompt_cache = {};  // directory that keeps what was computed for prompts; empty: none
+  std::uint64_t prompt_cache_bytes = std::uint64_t{2} << 30;  // the most it holds; least recently used goes first
   std::filesystem::path system_root = "/";  // where proc/ and sys/ are, for tests that make up a machine
   bool reference_backend = false;           // compute with the naive f32 oracle: for tests, very slow
 };
@@ -215,6 +217,8 @@ struct Result {
   std::vector<PhaseReport> phases;
   std::vector<StepTime> steps;
   std::vector<std::string> warnings;  // truncated prompts, a system short of memory and the like
+  int kept_embeddings = 0;            // prompts (negative ones too) that the prompt cache knew: not encoded
+  int kept_modulations = 0;           // of these, how many were not modulated either
   std::string to_json() const;        // the report: everything but pixels and latents
 };
 

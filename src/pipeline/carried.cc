@@ -15,6 +15,11 @@ std::span<std::byte> CarriedRows::room(std::size_t index) const {
   return memory_.bytes().subspan(file_ ? 0 : index * row_bytes_, row_bytes_);
 }
 
+std::span<std::byte> CarriedRows::row(std::size_t index) const {
+  ensure(!file_, "the row is in a file");
+  return room(index);
+}
+
 void CarriedRows::spill(std::size_t index) {
   if (!file_) return;
   ensure(file_->num_bytes() == index * row_bytes_, "row ", index, " is out of order");

@@ -19,6 +19,11 @@ class CarriedRows {
   CarriedRows() = default;
   CarriedRows(std::size_t count, std::size_t row_bytes, const std::filesystem::path& spill_directory = {});
 
+  bool empty() const { return memory_.size() == 0; }
+
+  // A row that is in memory, to be filled or read in any order.
+  std::span<std::byte> row(std::size_t index) const;
+
   void store(std::size_t index, std::span<const std::byte> bytes);
   // Valid until the next call.
   std::span<const std::byte> load(std::size_t index);

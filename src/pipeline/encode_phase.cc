@@ -18,7 +18,7 @@ std::int64_t num_windows(std::int64_t items, std::int64_t window) { return (item
 template <typename Encode>
 bool run_encoder(const PhaseContext& c, const WeightPart& weights, const Shape& row, CarriedRows& rows,
                  const Encode& encode) {
-  const std::int64_t items = c.job.num_conditionings();
+  const std::int64_t items = num_items(Phase::kEncode, c.job);
   const Stage stage = {.phase = phase_name(Phase::kEncode),
                        .weights = &weights,
                        .passes = num_windows(items, c.choice.window),
@@ -34,7 +34,7 @@ bool run_encoder(const PhaseContext& c, const WeightPart& weights, const Shape& 
     encode(executor, source, static_cast<std::size_t>(first), outputs);
     if (c.runner.measuring()) return;
     for (std::size_t i = 0; i < outputs.size(); ++i) {
-      rows.keep(executor.backend(), outputs[i], static_cast<std::size_t>(first) + i);
+      rows.keep(executor.backend(), outputs[i], c.job.to_encode[static_cast<std::size_t>(first) + i]);
     }
   });
 }
@@ -44,17 +44,14 @@ bool run_encoder(const PhaseContext& c, const WeightPart& weights, const Shape& 
 bool run_encode(const PhaseContext& c) {
   const std::vector<std::int32_t> longest =
       c.runner.measuring() ? longest_prompt(c.model, c.job) : std::vector<std::int32_t>();
-  const auto tokens_of = [&](const std::vector<std::int32_t> PromptTokens::*ids, std::size_t conditioning,
+  const auto tokens_of = [&](const std::vector<std::int32_t> PromptTokens::*ids, std::size_t index,
                              std::int64_t measured) -> std::span<const std::int32_t> {
     if (c.runner.measuring()) return std::span(longest).first(static_cast<std::size_t>(measured));
-    return c.tokens[conditioning].*ids;
+    return c.tokens[index].*ids;
   };
   const Shape pooled_row = {1, c.model.flux.pooled_projection_dim};
   const Shape embeds_row = {c.job.max_sequence_length, c.model.flux.joint_attention_dim};
-  if (!c.runner.measuring()) {
-    c.carried.pooled = c.carried.make(c.job.conditionings.size(), tensor_bytes(c.job.activations, pooled_row));
-    c.carried.prompt_embeds = c.carried.make(c.job.conditionings.size(), tensor_bytes(c.job.activations, embeds_row));
-  }
+  if (!c.runner.measuring()) allocate_embeds(c.model, c.job, c.carried);
   return run_encoder(
              c, c.model.clip_part, pooled_row, c.carried.pooled,
              [&](const Executor& executor, WeightSource& weights, std::size_t first, std::span<const Tensor> outputs) {

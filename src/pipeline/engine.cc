@@ -10,6 +10,7 @@
 #include "base/thread_pool.h"
 #include "memory/admission.h"
 #include "pipeline/admit.h"
+#include "pipeline/cache/prompt_cache.h"
 #include "pipeline/embeddings_file.h"
 #include "pipeline/executing_runner.h"
 #include "pipeline/find_model.h"
@@ -139,7 +140,8 @@ class Engine::Impl {
         options_(resolved(options, system_.memory())),
         model_(open_model(find_model(options.model))),
         backend_(make_backend(options_, system_.memory())),
-        measured_rates_(load_rates(options_.rates, num_threads())) {}
+        measured_rates_(load_rates(options_.rates, num_threads())),
+        cache_(model_, *backend_, options_.prompt_cache, options_.prompt_cache_bytes) {}
 
   Plan plan(const Request& asked) {
     const Request request = with_size(asked);
@@ -149,26 +151,15 @@ class Engine::Impl {
 
   Embeddings encode(const Request& request) {
     if (request.prompts.size() != 1) fail(ErrorCode::kInvalidArgument, "encode takes exactly one prompt");
-    const Job job = prepare(request, nullptr);
-    const RequestPlan planned = plan_phases(settings(options_), model_, job, {Phase::kEncode});
-    if (planned.shortfall) {
-      fail(ErrorCode::kDoesNotFit, refuse(*planned.shortfall).to_text());
-    }
-    const Plan plan = make_public_plan(request, job, planned, {Phase::kEncode});
-    if (plan.shortage && !options_.force) fail(ErrorCode::kDoesNotFit, plan.shortage->to_text());
-    TokenizedPrompts tokenized = tokenize_prompts(model_, job);
-    if (plan.shortage) tokenized.warnings.push_back(forced_warning(*plan.shortage));
-    Observer silent;
-    RunWatch watch(peak_, silent, tokenized.warnings);
-    Monitor monitor(planned_peaks(plan), overhead(), system_, peak_, watch);
-    const std::vector<StagePlan> stages = planned.stages();
-    ExecutingRunner runner(*backend_, stages, monitor, silent, reading());
+    Job job = prepare(request, nullptr);
+    cache_.skip_kept_embeds(job, {});
     Carried carried = make_carried(job);
-    RunOutputs nobody;
-    ensure(
-        run_phase(Phase::kEncode, {runner, model_, job, planned.phases[0].choice, carried, tokenized.tokens, nobody}),
-        "encoding was cancelled");
-    return public_embeddings(job, carried, std::move(tokenized.warnings));
+    std::vector<std::string> warnings;
+    while (!cache_.load(job, carried, warnings)) {
+    }
+    if (!job.to_encode.empty()) run_encode_alone(request, job, carried, warnings);
+    for (std::string& warning : cache_.take_warnings()) warnings.push_back(std::move(warning));
+    return public_embeddings(job, carried, std::move(warnings));
   }
 
   MemoryUse memory() { return memory_now(system_, peak_); }
@@ -177,20 +168,28 @@ class Engine::Impl {
   Result generate(const Request& asked, Observer& observer) {
     const Request request = with_size(asked);
     std::vector<PromptEmbeds> embeds;
-    const Job job = prepare(request, &embeds);
-    const RequestPlan planned = plan_job(options_, job);
+    Job job = prepare(request, &embeds);
+    cache_.skip_kept_embeds(job, embeds);
+    cache_.skip_kept_modulations(job);
+    Carried carried = make_carried(job);
+    Result result;
+    RequestPlan planned = plan_job(options_, job);
+    while (!planned.shortfall && !cache_.load(job, carried, result.warnings)) planned = plan_job(options_, job);
     const Plan plan = make_public_plan(request, job, planned, list_phases(job));
     observer.on_plan(plan);
-    Result result;
     result.phases = plan.phases;
     result.does_not_fit = plan.does_not_fit;
     result.shortage = plan.shortage;
     if (result.does_not_fit || (result.shortage && !options_.force)) return result;
-    Carried carried = make_carried(job);
-    const std::vector<PromptTokens> tokens = read_inputs(request, job, std::move(embeds), carried, result.warnings);
+    count_kept(job, result);
+    const TokenizedPrompts tokenized = read_inputs(request, job, std::move(embeds), carried, result.warnings);
     if (result.shortage) result.warnings.push_back(forced_warning(*result.shortage));
     for (const std::string& warning : result.warnings) observer.on_warning(warning);
-    result.cancelled = !run(job, planned, plan, tokens, carried, observer, result);
+    result.cancelled = !run(job, planned, plan, tokenized, carried, observer, result);
+    for (std::string& warning : cache_.take_warnings()) {
+      observer.on_warning(warning);
+      result.warnings.push_back(std::move(warning));
+    }
     return result;
   }
 
@@ -220,12 +219,13 @@ class Engine::Impl {
   // at once.
   OpenForReading reading() const { return options_.ram_bytes > 0 ? open_direct : open_cached; }
 
-  RequestPlan plan_job(const EngineOptions& options, const Job& job) const {
+  RequestPlan plan_job(const EngineOptions& options, const Job& job) {
+    if (!job.to_encode.empty()) open_encoders(model_);
     return plan_phases(settings(options), model_, job, list_phases(job));
   }
 
   // The request with the largest usual size that fits, or the smallest where none does, if it leaves the size to us.
-  Request with_size(const Request& request) const {
+  Request with_size(const Request& request) {
     if (!request.auto_size) {
       if (request.max_size) fail(ErrorCode::kInvalidArgument, "a largest size has no effect without an automatic size");
       return request;
@@ -253,7 +253,7 @@ class Engine::Impl {
 
   // `planned` is of `phases`.
   Plan make_public_plan(const Request& request, const Job& job, const RequestPlan& planned,
-                        const std::vector<Phase>& phases) const {
+                        const std::vector<Phase>& phases) {
     Plan plan = public_plan(planned, job, public_settings());
     plan.rates_measured = measured_rates_.has_value();
     plan.budget_bytes = options_.ram_bytes;
@@ -283,17 +283,50 @@ class Engine::Impl {
     return refusal;
   }
 
+  // The phase encode for itself; what comes out is carried and kept, what is to be said goes to `warnings`.
+  void run_encode_alone(const Request& request, const Job& job, Carried& carried, std::vector<std::string>& warnings) {
+    open_encoders(model_);
+    const RequestPlan planned = plan_phases(settings(options_), model_, job, {Phase::kEncode});
+    if (planned.shortfall) {
+      fail(ErrorCode::kDoesNotFit, refuse(*planned.shortfall).to_text());
+    }
+    const Plan plan = make_public_plan(request, job, planned, {Phase::kEncode});
+    if (plan.shortage && !options_.force) fail(ErrorCode::kDoesNotFit, plan.shortage->to_text());
+    const TokenizedPrompts tokenized = tokenize_prompts(model_, job);
+    for (const auto& cut : tokenized.warnings) warnings.insert(warnings.end(), cut.begin(), cut.end());
+    if (plan.shortage) warnings.push_back(forced_warning(*plan.shortage));
+    Observer silent;
+    RunWatch watch(peak_, silent, warnings);
+    Monitor monitor(planned_peaks(plan), overhead(), system_, peak_, watch);
+    const std::vector<StagePlan> stages = planned.stages();
+    ExecutingRunner runner(*backend_, stages, monitor, silent, reading(), &cache_);
+    RunOutputs nobody;
+    ensure(
+        run_phase(Phase::kEncode, {runner, model_, job, planned.phases[0].choice, carried, tokenized.tokens, nobody}),
+        "encoding was cancelled");
+    cache_.keep_embeds(job, carried, tokenized);
+  }
+
+  static void count_kept(const Job& job, Result& result) {
+    if (!job.from_embeds) result.kept_embeddings = static_cast<int>(job.conditionings.size() - job.to_encode.size());
+    result.kept_modulations = static_cast<int>(job.conditionings.size() - job.to_modulate.size());
+  }
+
   // Every phase; false when the run was cancelled.
-  bool run(const Job& job, const RequestPlan& planned, const Plan& plan, std::span<const PromptTokens> tokens,
+  bool run(const Job& job, const RequestPlan& planned, const Plan& plan, const TokenizedPrompts& tokenized,
            Carried& carried, Observer& observer, Result& result) {
     RunWatch watch(peak_, observer, result.warnings);
     Monitor monitor(planned_peaks(plan), overhead(), system_, peak_, watch);
     PhaseClock clock(observer);
     const std::vector<StagePlan> stages = planned.stages();
-    ExecutingRunner runner(*backend_, stages, monitor, clock, reading());
+    ExecutingRunner runner(*backend_, stages, monitor, clock, reading(), &cache_);
     ResultCollector collector(model_, job, monitor, clock, observer, result);
     const bool finished = std::all_of(planned.phases.begin(), planned.phases.end(), [&](const PlannedPhase& phase) {
-      return run_phase(phase.phase, {runner, model_, job, phase.choice, carried, tokens, collector});
+      const PhaseContext context = {runner, model_, job, phase.choice, carried, tokenized.tokens, collector};
+      if (!run_phase(phase.phase, context)) return false;
+      if (phase.phase == Phase::kEncode) cache_.keep_embeds(job, carried, tokenized);
+      if (phase.phase == Phase::kModulate) cache_.keep_modulations(job, carried);
+      return true;
     });
     add_measured(monitor.phases(), result.phases);
     for (PhaseReport& phase : result.phases) {
@@ -324,21 +357,18 @@ class Engine::Impl {
     return carried;
   }
 
-  // Prompts as tokens, unless their embeddings are given; what files give goes straight to where phases look for it.
-  std::vector<PromptTokens> read_inputs(const Request& request, const Job& job, std::vector<PromptEmbeds> embeds,
-                                        Carried& carried, std::vector<std::string>& warnings) const {
+  // Prompts to encode as tokens; what files give goes straight to where phases look for it.
+  TokenizedPrompts read_inputs(const Request& request, const Job& job, std::vector<PromptEmbeds> embeds,
+                               Carried& carried, std::vector<std::string>& warnings) const {
     if (job.latents_given) {
       carry_latents(job,
                     read_latents(request.latents, job.num_images(), job.latent.num_tokens(), model_.flux.in_channels),
                     carried);
     }
-    if (job.from_embeds) {
-      carry_embeds(job, embeds, carried);
-      return {};
-    }
+    if (job.from_embeds && !job.to_modulate.empty()) carry_embeds(job, embeds, carried);
     TokenizedPrompts tokenized = tokenize_prompts(model_, job);
-    warnings = std::move(tokenized.warnings);
-    return std::move(tokenized.tokens);
+    for (const auto& cut : tokenized.warnings) warnings.insert(warnings.end(), cut.begin(), cut.end());
+    return tokenized;
   }
 
   Embeddings public_embeddings(const Job& job, Carried& carried, std::vector<std::string> warnings) const {
@@ -363,6 +393,7 @@ class Engine::Impl {
   std::unique_ptr<Backend> backend_;
   std::optional<Rates> measured_rates_;  // that predictions rest on; choices never do
   PeakMeter peak_;
+  PromptCache cache_;
 };
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

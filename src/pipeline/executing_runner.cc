@@ -1,8 +1,10 @@
 #include "pipeline/executing_runner.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/error.h"
+#include "memory/hashing_source.h"
 #include "memory/streamed_store.h"
 
 namespace steadyflux {
@@ -63,7 +65,12 @@ bool ExecutingRunner::run(const Stage& stage, Pass pass) {
   StreamedStore store(backend_, *plan.weights->index, plan.weights->groups, plan.residency,
                       static_cast<std::size_t>(stage.passes * stage.weight_passes), open_);
   note_device_bytes();
-  WatchfulSource weights(store, observer_, monitor_);
+  std::optional<HashingSource> hashing;
+  if (listener_ != nullptr && listener_->wants_content(*plan.weights)) {
+    hashing.emplace(store, backend_, plan.weights->groups);
+  }
+  WeightSource& leased = hashing ? static_cast<WeightSource&>(*hashing) : store;
+  WatchfulSource weights(leased, observer_, monitor_);
   Arena arena(region->data(), region->size_bytes());
   const Executor executor(backend_, arena);
   bool finished = true;
@@ -77,6 +84,9 @@ bool ExecutingRunner::run(const Stage& stage, Pass pass) {
   }
   bytes_read_[phase_] += store.bytes_read();
   monitor_.sample();
+  if (const auto content = hashing ? hashing->digest() : std::nullopt) {
+    listener_->learn_content(*plan.weights, *content);
+  }
   // The phase ends while its last stage's memory is still held: what follows may belong to the next one.
   const bool last_of_phase = next_stage_ == stages_.size() || stages_[next_stage_].phase != stage.phase;
   if (last_of_phase || !finished) monitor_.end_phase();

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "io/digest.h"
 #include "memory/group_reader.h"
 #include "memory/monitor.h"
 #include "pipeline/measuring_runner.h"
@@ -15,14 +16,27 @@
 
 namespace steadyflux {
 
+// Told what weights hold, when it does not know yet and they pass by anyway.
+class ContentListener {
+ public:
+  virtual ~ContentListener() = default;
+  virtual bool wants_content(const WeightPart& part) const = 0;
+  virtual void learn_content(const WeightPart& part, const Digest& weights) = 0;
+};
+
 // Borrows everything. A stage's weights and arena are in memory only while it runs; its first pass begins when the
 // first group is there, and the others come in the order of their use.
 class ExecutingRunner final : public PhaseRunner {
  public:
-  // `open` says how weights are read.
+  // `open` says how weights are read; `listener`, if there is one, is told what they hold.
   ExecutingRunner(Backend& backend, const std::vector<StagePlan>& stages, Monitor& monitor, Observer& observer,
-                  OpenForReading open = open_cached)
-      : backend_(backend), stages_(stages), monitor_(monitor), observer_(observer), open_(std::move(open)) {}
+                  OpenForReading open = open_cached, ContentListener* listener = nullptr)
+      : backend_(backend),
+        stages_(stages),
+        monitor_(monitor),
+        observer_(observer),
+        open_(std::move(open)),
+        listener_(listener) {}
 
   Backend& backend() override { return backend_; }
   bool measuring() const override { return false; }
@@ -44,6 +58,7 @@ class ExecutingRunner final : public PhaseRunner {
   Monitor& monitor_;
   Observer& observer_;
   OpenForReading open_;
+  ContentListener* listener_;
   std::size_t next_stage_ = 0;
   std::string_view phase_;
   std::map<std::string_view, std::uint64_t> device_peak_bytes_;  // by phase

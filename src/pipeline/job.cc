@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <numeric>
 #include <random>
 
 #include "base/error.h"
@@ -147,6 +148,9 @@ Job make_job(const OpenModel& model, const EngineOptions& options, const Request
   } else {
     add_conditionings(request, job);
   }
+  job.to_modulate.resize(job.conditionings.size());
+  std::iota(job.to_modulate.begin(), job.to_modulate.end(), std::size_t{0});
+  if (!job.from_embeds) job.to_encode = job.to_modulate;
   job.images = list_images(request, job.conditionings.size() - (job.has_negative ? 1 : 0));
   constexpr int kFluxSide = 1024;
   job.width = request.width.value_or(model.dir.defaults.width.value_or(kFluxSide));

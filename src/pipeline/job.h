@@ -28,6 +28,8 @@ struct ImageJob {
 
 struct Job {
   std::vector<PromptTexts> conditionings;
+  std::vector<std::size_t> to_encode;    // conditionings whose embeddings are not known yet
+  std::vector<std::size_t> to_modulate;  // conditionings whose modulation is not known yet
   std::vector<ImageJob> images;
   bool has_negative = false;
   bool from_embeds = false;    // conditionings come from a file; no encoder runs

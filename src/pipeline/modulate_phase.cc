@@ -60,7 +60,7 @@ void load_window(const PhaseContext& c, std::int64_t first, const ModulateWindow
   upload_values(backend, timestep_sinusoids(c.job), window.timesteps);
   if (window.guidance) upload_values(backend, guidance_sinusoids(c.job), window.guidance);
   for (std::size_t i = 0; i < window.conditionings.size(); ++i) {
-    const std::size_t conditioning = static_cast<std::size_t>(first) + i;
+    const std::size_t conditioning = c.job.to_modulate[static_cast<std::size_t>(first) + i];
     c.carried.prompt_embeds.give(backend, conditioning, window.conditionings[i].prompt_embeds);
     c.carried.pooled.give(backend, conditioning, window.conditionings[i].pooled);
   }
@@ -69,7 +69,7 @@ void load_window(const PhaseContext& c, std::int64_t first, const ModulateWindow
 void keep_window(const PhaseContext& c, std::int64_t first, const ModulateWindow& window) {
   Backend& backend = c.runner.backend();
   for (std::size_t i = 0; i < window.conditionings.size(); ++i) {
-    const std::size_t conditioning = static_cast<std::size_t>(first) + i;
+    const std::size_t conditioning = c.job.to_modulate[static_cast<std::size_t>(first) + i];
     const std::int64_t row = modulation_row(static_cast<std::int64_t>(i), 0, c.job.num_steps());
     c.carried.txt.keep(backend, window.conditionings[i].txt, conditioning);
     c.carried.modulations.keep(backend, window.modulations.rows(row, c.job.num_steps()), conditioning);
@@ -79,14 +79,9 @@ void keep_window(const PhaseContext& c, std::int64_t first, const ModulateWindow
 }  // namespace
 
 bool run_modulate(const PhaseContext& c) {
-  const std::int64_t items = c.job.num_conditionings();
+  const std::int64_t items = num_items(Phase::kModulate, c.job);
   const FluxConfig& flux = c.model.flux;
-  if (!c.runner.measuring()) {
-    c.carried.txt = c.carried.make(c.job.conditionings.size(),
-                                   tensor_bytes(c.job.activations, {c.job.max_sequence_length, flux.width()}));
-    c.carried.modulations = c.carried.make(
-        c.job.conditionings.size(), tensor_bytes(c.job.activations, {c.job.num_steps(), modulation_width(flux)}));
-  }
+  if (!c.runner.measuring()) allocate_modulated(c.model, c.job, c.carried);
   const Stage stage = {.phase = phase_name(Phase::kModulate),
                        .weights = &c.model.modulate_part,
                        .passes = (items + c.choice.window - 1) / c.choice.window,

@@ -16,26 +16,37 @@ constexpr std::array<std::string_view, 2> kClipIgnored = {"text_model.embeddings
                                                           "embeddings.position_ids"};
 constexpr std::array<std::string_view, 1> kT5Ignored = {"encoder.embed_tokens.weight"};
 
-const WeightIndex* add_index(OpenModel& model, std::string_view component) {
+// A component's files, opened, and what they were like just before.
+struct OpenedComponent {
+  const WeightIndex* index = nullptr;
+  DirectoryState state;
+};
+
+OpenedComponent open_component(OpenModel& model, std::string_view component) {
+  const DirectoryState state = examine_directory(model.dir.component_dir(component));
   model.indexes.push_back(std::make_unique<WeightIndex>(model.dir.component_weights(component)));
-  return model.indexes.back().get();
+  return {model.indexes.back().get(), state};
+}
+
+WeightPart make_part(const OpenedComponent& opened, std::span<const GroupSpec> groups) {
+  return {opened.index, place_groups(*opened.index, groups), opened.state};
 }
 
 void open_clip(OpenModel& model) {
   model.clip = clip_config(model.dir.component_config("text_encoder"));
-  const WeightIndex* index = add_index(model, "text_encoder");
-  const bool prefixed = index->find("text_model.embeddings.token_embedding.weight") != nullptr;
+  const OpenedComponent opened = open_component(model, "text_encoder");
+  const bool prefixed = opened.index->find("text_model.embeddings.token_embedding.weight") != nullptr;
   const auto groups = clip_groups(*model.clip, prefixed ? "text_model." : "");
-  check_all_known(*index, groups, kClipIgnored);
-  model.clip_part = {index, place_groups(*index, groups)};
+  check_all_known(*opened.index, groups, kClipIgnored);
+  model.clip_part = make_part(opened, groups);
 }
 
 void open_t5(OpenModel& model) {
   model.t5 = t5_config(model.dir.component_config("text_encoder_2"));
-  const WeightIndex* index = add_index(model, "text_encoder_2");
+  const OpenedComponent opened = open_component(model, "text_encoder_2");
   const auto groups = t5_groups(*model.t5);
-  check_all_known(*index, groups, kT5Ignored);
-  model.t5_part = {index, place_groups(*index, groups)};
+  check_all_known(*opened.index, groups, kT5Ignored);
+  model.t5_part = make_part(opened, groups);
   if (model.t5->d_model != model.flux.joint_attention_dim) {
     fail(ErrorCode::kInvalidFile, model.name, ": the T5 encoder is ", model.t5->d_model,
          " wide, but the transformer's joint_attention_dim is ", model.flux.joint_attention_dim);
@@ -45,24 +56,24 @@ void open_t5(OpenModel& model) {
 void open_transformer(OpenModel& model) {
   const Config config = model.dir.component_config("transformer");
   model.flux = flux_config(config);
-  const WeightIndex* index = add_index(model, "transformer");
+  const OpenedComponent opened = open_component(model, "transformer");
   const auto modulate = flux_modulate_groups(model.flux);
   const auto denoise = flux_denoise_groups(model.flux);
   auto all = modulate;
   all.insert(all.end(), denoise.begin(), denoise.end());
-  check_all_known(*index, all);
-  model.modulate_part = {index, place_groups(*index, modulate)};
-  model.denoise_part = {index, place_groups(*index, denoise)};
+  check_all_known(*opened.index, all);
+  model.modulate_part = make_part(opened, modulate);
+  model.denoise_part = make_part(opened, denoise);
 }
 
 void open_autoencoder(OpenModel& model) {
   model.autoencoder = autoencoder_config(model.dir.component_config("vae"));
-  const WeightIndex* index = add_index(model, "vae");
+  const OpenedComponent opened = open_component(model, "vae");
   const auto decoder = decoder_groups(model.autoencoder);
   auto all = encoder_groups(model.autoencoder);
   all.insert(all.end(), decoder.begin(), decoder.end());
-  check_all_known(*index, all);
-  model.decoder_part = {index, place_groups(*index, decoder)};
+  check_all_known(*opened.index, all);
+  model.decoder_part = make_part(opened, decoder);
 }
 
 void check_channels(const OpenModel& model) {
@@ -123,12 +134,14 @@ OpenModel open_model(const std::filesystem::path& directory) {
   open_transformer(model);
   open_autoencoder(model);
   check_channels(model);
-  if (model.dir.has("text_encoder") && model.dir.has("text_encoder_2")) {
-    open_clip(model);
-    open_t5(model);
-  }
   model.weights_dtype = main_dtype(*model.modulate_part.index);
   return model;
+}
+
+void open_encoders(OpenModel& model) {
+  if (model.clip && model.t5) return;
+  open_clip(model);
+  open_t5(model);
 }
 
 }  // namespace steadyflux

@@ -13,6 +13,7 @@
 #include "model/clip/clip.h"
 #include "model/flux/flux.h"
 #include "model/t5/t5.h"
+#include "pipeline/cache/content_memory.h"
 #include "sampling/schedule.h"
 
 namespace steadyflux {
@@ -21,9 +22,11 @@ namespace steadyflux {
 struct WeightPart {
   const WeightIndex* index = nullptr;  // of the component, owned by OpenModel
   std::vector<GroupLayout> groups;
+  DirectoryState opened;  // the component's files, just before they were opened
 };
 
-// Immutable once opened. Move-only, since parts point into it.
+// Immutable once opened, but for the encoders, which are opened when something is to be encoded. Move-only, since parts
+// point into it.
 struct OpenModel {
   std::string name;  // of the directory
   ModelDir dir;
@@ -31,7 +34,7 @@ struct OpenModel {
   FluxConfig flux;
   AutoencoderConfig autoencoder;
   sampling::SchedulerConfig scheduler;
-  std::optional<ClipConfig> clip;  // absent where the directory has no encoders
+  std::optional<ClipConfig> clip;  // absent until open_encoders()
   std::optional<T5Config> t5;
 
   std::vector<std::unique_ptr<WeightIndex>> indexes;
@@ -44,11 +47,17 @@ struct OpenModel {
   // The dtype that most of the transformer's bytes have.
   DType weights_dtype = DType::kF32;
 
-  bool has_encoders() const { return clip.has_value() && t5.has_value(); }
+  // Whether the directory has encoders, opened or not.
+  bool has_encoders() const { return dir.has("text_encoder") && dir.has("text_encoder_2"); }
 };
 
 // Throws Error as open_model_dir, the configurations, place_groups and check_all_known do; kUnsupported for a
 // transformer whose channels are not those of the autoencoder's packed latents (Fill, Canny, Depth).
+// Opens no file of the encoders.
 OpenModel open_model(const std::filesystem::path& directory);
+
+// Opens the encoders, which the directory has, unless they are open. Throws Error like open_model; kInvalidFile when
+// they are not the transformer's.
+void open_encoders(OpenModel& model);
 
 }  // namespace steadyflux

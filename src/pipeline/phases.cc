@@ -42,15 +42,17 @@ std::string_view phase_name(Phase phase) {
 }
 
 std::vector<Phase> list_phases(const Job& job) {
-  if (job.from_embeds) return {Phase::kModulate, Phase::kDenoise, Phase::kDecode};
-  return {Phase::kEncode, Phase::kModulate, Phase::kDenoise, Phase::kDecode};
+  std::vector<Phase> phases = {Phase::kEncode, Phase::kModulate, Phase::kDenoise, Phase::kDecode};
+  std::erase_if(phases, [&](Phase phase) { return num_items(phase, job) == 0; });
+  return phases;
 }
 
 std::int64_t num_items(Phase phase, const Job& job) {
   switch (phase) {
     case Phase::kEncode:
+      return static_cast<std::int64_t>(job.to_encode.size());
     case Phase::kModulate:
-      return job.num_conditionings();
+      return static_cast<std::int64_t>(job.to_modulate.size());
     case Phase::kDenoise:
       return job.num_images();
     case Phase::kDecode:
@@ -80,6 +82,22 @@ bool run_phase(Phase phase, const PhaseContext& context) {
       return run_decode(context);
   }
   fail(ErrorCode::kInternal, "there is no such phase");
+}
+
+void allocate_embeds(const OpenModel& model, const Job& job, Carried& carried) {
+  if (!carried.pooled.empty()) return;
+  const std::size_t count = job.conditionings.size();
+  const Shape embeds = {job.max_sequence_length, model.flux.joint_attention_dim};
+  carried.pooled = carried.make(count, tensor_bytes(job.activations, {1, model.flux.pooled_projection_dim}));
+  carried.prompt_embeds = carried.make(count, tensor_bytes(job.activations, embeds));
+}
+
+void allocate_modulated(const OpenModel& model, const Job& job, Carried& carried) {
+  if (!carried.txt.empty()) return;
+  const std::size_t count = job.conditionings.size();
+  const Shape modulations = {job.num_steps(), modulation_width(model.flux)};
+  carried.txt = carried.make(count, tensor_bytes(job.activations, {job.max_sequence_length, model.flux.width()}));
+  carried.modulations = carried.make(count, tensor_bytes(job.activations, modulations));
 }
 
 void carry_embeds(const Job& job, std::span<const PromptEmbeds> embeds, Carried& carried) {
@@ -120,8 +138,10 @@ std::size_t carried_bytes(Phase phase, const OpenModel& model, const Job& job) {
   const std::size_t latents = rows_bytes(job, job.images.size(), latents_row_bytes(model, job));
   const std::size_t given_latents = job.latents_given ? latents : 0;
   switch (phase) {
-    case Phase::kEncode:
-      return embeds + given_latents;
+    case Phase::kEncode: {
+      const bool some_modulated = job.to_modulate.size() < job.conditionings.size();
+      return embeds + (some_modulated ? modulated : 0) + given_latents;
+    }
     case Phase::kModulate:
       return embeds + modulated + given_latents;
     case Phase::kDenoise:

@@ -20,7 +20,7 @@ enum class Phase : std::uint8_t { kEncode, kModulate, kDenoise, kDecode };
 
 std::string_view phase_name(Phase phase);
 
-// The phases of a job, in order. Embeddings from a file are not encoded.
+// The phases of a job that have something to do, in order.
 std::vector<Phase> list_phases(const Job& job);
 
 // What is decided about a phase besides where its weights live.
@@ -60,7 +60,7 @@ struct PhaseContext {
   const Job& job;
   PhaseChoice choice;
   Carried& carried;                      // untouched while measuring
-  std::span<const PromptTokens> tokens;  // a conditioning each; empty while measuring and where embeddings are given
+  std::span<const PromptTokens> tokens;  // of each of Job::to_encode; empty while measuring
   RunOutputs& outputs;
 };
 
@@ -71,6 +71,10 @@ bool run_encode(const PhaseContext& context);
 bool run_modulate(const PhaseContext& context);
 bool run_denoise(const PhaseContext& context);
 bool run_decode(const PhaseContext& context);
+
+// Rows for all conditionings, unless there are some already.
+void allocate_embeds(const OpenModel& model, const Job& job, Carried& carried);
+void allocate_modulated(const OpenModel& model, const Job& job, Carried& carried);
 
 // Embeddings given by the caller, as encode would have left them.
 void carry_embeds(const Job& job, std::span<const PromptEmbeds> embeds, Carried& carried);

@@ -99,25 +99,28 @@ class HeapTrim {
 }  // namespace
 
 TokenizedPrompts tokenize_prompts(const OpenModel& model, const Job& job) {
-  const HeapTrim trim_at_the_end;
   TokenizedPrompts result;
-  result.tokens.resize(job.conditionings.size());
+  if (job.to_encode.empty()) return result;
+  const HeapTrim trim_at_the_end;
+  result.tokens.resize(job.to_encode.size());
+  result.warnings.resize(job.to_encode.size());
   {
     const text::ClipTokenizer clip = load_clip_tokenizer(model);
-    for (std::size_t c = 0; c < job.conditionings.size(); ++c) {
-      const text::TokenIds tokens = clip.encode(job.conditionings[c].clip, static_cast<int>(model.clip->max_positions));
+    for (std::size_t i = 0; i < job.to_encode.size(); ++i) {
+      const std::string& prompt = job.conditionings[job.to_encode[i]].clip;
+      const text::TokenIds tokens = clip.encode(prompt, static_cast<int>(model.clip->max_positions));
       check_ids(model.dir.component_dir("tokenizer"), tokens.ids, model.clip->vocab_size);
-      warn_if_cut("CLIP", tokens, result.warnings);
+      warn_if_cut("CLIP", tokens, result.warnings[i]);
       const std::size_t used = clip_pooled_position(*model.clip, tokens.ids) + 1;
-      result.tokens[c].clip.assign(tokens.ids.begin(), tokens.ids.begin() + static_cast<std::ptrdiff_t>(used));
+      result.tokens[i].clip.assign(tokens.ids.begin(), tokens.ids.begin() + static_cast<std::ptrdiff_t>(used));
     }
   }
   const text::T5Tokenizer t5 = load_t5_tokenizer(model);
-  for (std::size_t c = 0; c < job.conditionings.size(); ++c) {
-    const text::TokenIds tokens = t5.encode(job.conditionings[c].t5, job.max_sequence_length);
+  for (std::size_t i = 0; i < job.to_encode.size(); ++i) {
+    const text::TokenIds tokens = t5.encode(job.conditionings[job.to_encode[i]].t5, job.max_sequence_length);
     check_ids(model.dir.component_dir("tokenizer_2"), tokens.ids, model.t5->vocab_size);
-    warn_if_cut("T5", tokens, result.warnings);
-    result.tokens[c].t5 = tokens.ids;
+    warn_if_cut("T5", tokens, result.warnings[i]);
+    result.tokens[i].t5 = tokens.ids;
   }
   return result;
 }

@@ -9,12 +9,13 @@
 
 namespace steadyflux {
 
+// Of each of Job::to_encode.
 struct TokenizedPrompts {
-  std::vector<PromptTokens> tokens;   // a conditioning each
-  std::vector<std::string> warnings;  // what truncation cut
+  std::vector<PromptTokens> tokens;
+  std::vector<std::vector<std::string>> warnings;  // what truncation cut
 };
 
-// Loads the tokenizers, encodes every conditioning of `job`, lets the tokenizers go and their memory with them. Throws
+// Loads the tokenizers, encodes what `job` has to encode, lets the tokenizers go and their memory with them. Throws
 // Error: kNotFound for a missing tokenizer file, kInvalidFile for a broken one, kInvalidArgument for a prompt that is
 // not UTF-8.
 TokenizedPrompts tokenize_prompts(const OpenModel& model, const Job& job);

@@ -157,6 +157,7 @@ std::string Result::to_json() const {
                               {"parameters", image.parameters}});
   }
   if (shortage) json["shortage"] = shortage_json(*shortage);
+  json["prompt_cache"] = {{"kept_embeddings", kept_embeddings}, {"kept_modulations", kept_modulations}};
   json["warnings"] = warnings;
   return dump_json(json);
 }

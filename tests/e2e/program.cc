@@ -51,6 +51,8 @@ void mark_sanitizer_failures() {
   // After exec, a root process has only the capabilities of its bounding set. Others never had this one.
   if (surroundings.respect_permissions) ::prctl(PR_CAPBSET_DROP, kOverridePermissions, 0, 0, 0);
   mark_sanitizer_failures();
+  // What one test computed is nothing to another, and a user's home is not for tests.
+  ::setenv("STEADYFLUX_PROMPT_CACHE", "off", 0);
   for (const std::string& variable : surroundings.environment) {
     const auto equals = variable.find('=');
     ::setenv(variable.substr(0, equals).c_str(), variable.substr(equals + 1).c_str(), 1);

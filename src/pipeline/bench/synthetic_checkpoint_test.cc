@@ -63,7 +63,8 @@ TEST_F(SyntheticCheckpointTest, CanHaveFewerAndMoreLayers) {
   changed.t5_layers = 1;
   changed.clip_layers = 1;
   write(changed);
-  const OpenModel model = open_model(changed.out);
+  OpenModel model = open_model(changed.out);
+  open_encoders(model);
   EXPECT_EQ(model.flux.num_double_blocks, 1);
   EXPECT_EQ(model.flux.num_single_blocks, 3);
   EXPECT_EQ(model.t5->num_layers, 1);

@@ -14,7 +14,7 @@ namespace steadyflux {
 namespace {
 
 namespace fs = std::filesystem;
-using Notes = std::map<std::string, std::string>;
+using Notes = CacheDirectory::Notes;
 
 constexpr std::string_view kSuffix = ".safetensors";
 constexpr std::string_view kKeyNote = "key";
@@ -55,30 +55,28 @@ std::string take_note(Notes& notes, std::string_view name) {
   return node.empty() ? std::string() : std::move(node.mapped());
 }
 
-bool same_tensors(std::span<const TensorInfo> found, std::span<const TensorSpec> expected) {
+bool same_tensors(std::span<const TensorInfo> found, std::span<const TensorTarget> expected) {
   return std::equal(found.begin(), found.end(), expected.begin(), expected.end(),
-                    [](const TensorInfo& a, const TensorSpec& b) {
-                      return a.name == b.name && a.dtype == b.dtype && a.shape == b.shape;
+                    [](const TensorInfo& a, const TensorTarget& b) {
+                      return a.name == b.spec.name && a.dtype == b.spec.dtype && a.shape == b.spec.shape;
                     });
 }
 
 // Nothing when the content is not what was stored under `key`. Throws Error when it is not even a safetensors file.
-std::optional<CacheEntry> read_entry(const ReadableFile& file, const Digest& key,
-                                     std::span<const TensorSpec> expected) {
+std::optional<Notes> read_entry(const ReadableFile& file, const Digest& key, std::span<const TensorTarget> targets) {
   SafetensorsHeader header = read_safetensors_header(file);
-  if (!same_tensors(header.tensors, expected)) return std::nullopt;
-  CacheEntry entry;
+  if (!same_tensors(header.tensors, targets)) return std::nullopt;
   std::vector<TensorBytes> tensors;
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    entry.tensors.emplace_back(static_cast<std::size_t>(header.tensors[i].num_bytes));
-    file.read(header.tensors[i].offset, entry.tensors.back());
-    tensors.push_back({expected[i], entry.tensors.back()});
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    ensure(targets[i].bytes.size() == header.tensors[i].num_bytes, "memory of another size for ", targets[i].spec.name);
+    file.read(header.tensors[i].offset, targets[i].bytes);
+    tensors.push_back({targets[i].spec, targets[i].bytes});
   }
-  entry.notes = std::move(header.metadata);
-  const std::string stated_key = take_note(entry.notes, kKeyNote);
-  const std::string stated_sum = take_note(entry.notes, kChecksumNote);
-  if (stated_key != key.to_hex() || stated_sum != checksum(key, tensors, entry.notes)) return std::nullopt;
-  return entry;
+  Notes notes = std::move(header.metadata);
+  const std::string stated_key = take_note(notes, kKeyNote);
+  const std::string stated_sum = take_note(notes, kChecksumNote);
+  if (stated_key != key.to_hex() || stated_sum != checksum(key, tensors, notes)) return std::nullopt;
+  return notes;
 }
 
 bool is_entry(std::string_view name) {
@@ -128,7 +126,12 @@ std::vector<StoredFile> list_entries(const fs::path& directory) {
 
 }  // namespace
 
-std::optional<CacheEntry> CacheDirectory::find(const Digest& key, std::span<const TensorSpec> expected) {
+bool CacheDirectory::has(const Digest& key) const {
+  std::error_code ignored;
+  return enabled() && fs::is_regular_file(path_of(key), ignored);
+}
+
+std::optional<Notes> CacheDirectory::read(const Digest& key, std::span<const TensorTarget> tensors) {
   if (!enabled()) return std::nullopt;
   const fs::path path = path_of(key);
   std::unique_ptr<ReadableFile> file;
@@ -142,9 +145,9 @@ std::optional<CacheEntry> CacheDirectory::find(const Digest& key, std::span<cons
   }
   std::string damage = "its checksum does not hold";
   try {
-    if (auto entry = read_entry(*file, key, expected)) {
+    if (auto notes = read_entry(*file, key, tensors)) {
       mark_used(path);
-      return entry;
+      return notes;
     }
   } catch (const Error& error) {
     damage = error.what();

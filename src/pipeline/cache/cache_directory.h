@@ -16,10 +16,10 @@
 
 namespace steadyflux {
 
-// What one file of a cache holds.
-struct CacheEntry {
-  std::vector<std::vector<std::byte>> tensors;  // in the order asked for
-  std::map<std::string, std::string> notes;     // small texts beside them
+// A tensor that an entry must have, and the caller's memory that takes its bytes.
+struct TensorTarget {
+  TensorSpec spec;
+  std::span<std::byte> bytes;  // exactly as many
 };
 
 // A directory of entries, each a safetensors file named by its key, with a checksum over all it says.
@@ -30,6 +30,7 @@ struct CacheEntry {
 // Thread rule: one thread at a time.
 class CacheDirectory {
  public:
+  using Notes = std::map<std::string, std::string>;  // small texts beside the tensors
   static constexpr std::uint64_t kDefaultMaxBytes = std::uint64_t{2} << 30;
 
   // Touches nothing yet; the directory is made when there is something to store. An empty path is no cache at all.
@@ -38,20 +39,23 @@ class CacheDirectory {
 
   bool enabled() const { return !directory_.empty(); }
 
-  // The entry under `key`, whose tensors must be exactly `expected`, and which now counts as just used. A damaged entry
-  // is a miss and removed.
-  std::optional<CacheEntry> find(const Digest& key, std::span<const TensorSpec> expected);
+  // Whether there is an entry under `key`; it may be gone, or prove damaged, when it is read.
+  bool has(const Digest& key) const;
+
+  // Reads the entry under `key`, whose tensors must be exactly `tensors`, and which now counts as just used. A damaged
+  // entry is a miss and removed; the tensors' memory is then meaningless.
+  std::optional<Notes> read(const Digest& key, std::span<const TensorTarget> tensors);
 
   // Publishes an entry, in place of an older one, then removes those not used for longest until all are within the
   // limit. What is larger than the limit by itself is not stored.
-  void store(const Digest& key, std::span<const TensorBytes> tensors, std::map<std::string, std::string> notes = {});
+  void store(const Digest& key, std::span<const TensorBytes> tensors, Notes notes = {});
 
   // What went wrong since this was last asked, for people.
   std::vector<std::string> take_warnings() { return std::exchange(warnings_, {}); }
 
  private:
   std::filesystem::path path_of(const Digest& key) const;
-  void write(const Digest& key, std::span<const TensorBytes> tensors, std::map<std::string, std::string> notes);
+  void write(const Digest& key, std::span<const TensorBytes> tensors, Notes notes);
   void make_room() const;
 
   std::filesystem::path directory_;

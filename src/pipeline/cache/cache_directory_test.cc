@@ -34,12 +34,19 @@ class Entry {
     notes_ = {{"warnings", "of entry " + std::to_string(number)}};
   }
 
-  std::span<const TensorSpec> specs() const { return specs_; }
   std::vector<TensorBytes> tensors() const { return {{specs_[0], first_}, {specs_[1], second_}}; }
   const std::map<std::string, std::string>& notes() const { return notes_; }
 
-  bool is(const std::optional<CacheEntry>& found) const {
-    return found && found->tensors == std::vector{first_, second_} && found->notes == notes_;
+  // Whether the cache has an entry under `key`, and it is this one.
+  struct Found {
+    bool any = false;
+    bool same = false;
+  };
+  Found look(CacheDirectory& cache, const Digest& key) const {
+    std::vector<std::byte> first(first_.size());
+    std::vector<std::byte> second(second_.size());
+    const auto notes = cache.read(key, std::vector<TensorTarget>{{specs_[0], first}, {specs_[1], second}});
+    return {notes.has_value(), first == first_ && second == second_ && notes == notes_};
   }
 
  private:
@@ -55,8 +62,7 @@ void store(CacheDirectory& cache, std::uint64_t number, std::size_t size = 5) {
 }
 
 bool holds(CacheDirectory& cache, std::uint64_t number, std::size_t size = 5) {
-  const Entry entry(number, size);
-  return entry.is(cache.find(key_of(number), entry.specs()));
+  return Entry(number, size).look(cache, key_of(number)).same;
 }
 
 // Runs `body` in a child process; true when it returned true.
@@ -99,7 +105,9 @@ TEST_F(CacheDirectoryTest, GivesBackWhatWasStored) {
   store(cache, 2, 100000);
   EXPECT_TRUE(holds(cache, 1));
   EXPECT_TRUE(holds(cache, 2, 100000));
+  EXPECT_TRUE(cache.has(key_of(2)));
   EXPECT_FALSE(holds(cache, 3));
+  EXPECT_FALSE(cache.has(key_of(3)));
   CacheDirectory later(directory_);
   EXPECT_TRUE(holds(later, 1));
   EXPECT_TRUE(cache.take_warnings().empty());
@@ -108,9 +116,9 @@ TEST_F(CacheDirectoryTest, GivesBackWhatWasStored) {
 TEST_F(CacheDirectoryTest, KeepsNotesAlone) {
   CacheDirectory cache(directory_);
   cache.store(key_of(1), {}, {{"content", "x"}});
-  const auto found = cache.find(key_of(1), {});
-  ASSERT_TRUE(found);
-  EXPECT_EQ(found->notes.at("content"), "x");
+  const auto notes = cache.read(key_of(1), {});
+  ASSERT_TRUE(notes);
+  EXPECT_EQ(notes->at("content"), "x");
 }
 
 TEST_F(CacheDirectoryTest, IsNothingWithoutAPath) {
@@ -134,11 +142,11 @@ TEST_F(CacheDirectoryTest, SeesEveryFlippedByte) {
       std::string bad = good;
       bad[at] = static_cast<char>(bad[at] ^ flip);
       overwrite(1, bad);
-      const auto found = cache.find(key_of(1), entry.specs());
-      EXPECT_TRUE(!found || entry.is(found)) << "byte " << at << " of " << good.size();
-      EXPECT_EQ(cache.take_warnings().size(), found ? 0u : 1u);
-      EXPECT_EQ(fs::exists(path(1)), found.has_value());
-      num_unseen += found.has_value();
+      const Entry::Found found = entry.look(cache, key_of(1));
+      EXPECT_TRUE(!found.any || found.same) << "byte " << at << " of " << good.size();
+      EXPECT_EQ(cache.take_warnings().size(), found.any ? 0u : 1u);
+      EXPECT_EQ(cache.has(key_of(1)), found.any);
+      num_unseen += found.any;
     }
     EXPECT_LE(num_unseen, kPaddingBytes);
   }
@@ -163,9 +171,11 @@ TEST_F(CacheDirectoryTest, SeesAnEntryOfAnotherKeyOrShape) {
   CacheDirectory cache(directory_);
   store(cache, 1);
   fs::copy(path(1), path(2));
-  EXPECT_FALSE(cache.find(key_of(2), Entry(1).specs()));
-  const std::vector<TensorSpec> transposed = {{"first", DType::kBF16, {5, 1}}, {"second", DType::kF32, {3}}};
-  EXPECT_FALSE(cache.find(key_of(1), transposed));
+  EXPECT_FALSE(Entry(1).look(cache, key_of(2)).any);
+  std::vector<std::byte> memory(22);
+  const std::vector<TensorTarget> transposed = {{{"first", DType::kBF16, {5, 1}}, std::span(memory).first(10)},
+                                                {{"second", DType::kF32, {3}}, std::span(memory).last(12)}};
+  EXPECT_FALSE(cache.read(key_of(1), transposed));
 }
 
 // Times of files are set rather than waited for.
@@ -295,9 +305,9 @@ TEST_F(CacheDirectoryTest, IsSharedByEightProcessesAtOnce) {
       for (std::uint64_t i = 0; i < 200; ++i) {
         const std::uint64_t number = (i * 7 + process * 5) % kKeys;
         const Entry entry(number, 2000);
-        const auto found = cache.find(key_of(number), entry.specs());
-        if (found && !entry.is(found)) return false;
-        if (!found) store(cache, number, 2000);
+        const Entry::Found found = entry.look(cache, key_of(number));
+        if (found.any && !found.same) return false;
+        if (!found.any) store(cache, number, 2000);
       }
       return cache.take_warnings().empty();
     }));

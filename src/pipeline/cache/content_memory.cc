@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -20,14 +21,13 @@ constexpr std::string_view kContentNote = "content";
 // File times stand still for a tick of the kernel's clock (at most 10 ms), and longer on some network file systems.
 constexpr std::int64_t kSettledAfterNs = 100'000'000;
 
-std::vector<fs::path> list_files(const fs::path& directory) {
+std::vector<fs::path> list_files(const fs::path& directory, std::error_code& error) {
   std::vector<fs::path> files;
-  std::error_code error;
+  error.clear();
   for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
     std::error_code vanished;
     if (it->is_regular_file(vanished)) files.push_back(it->path());
   }
-  if (error) fail(ErrorCode::kIo, "cannot list ", directory.string(), ": ", error.message());
   std::sort(files.begin(), files.end());
   return files;
 }
@@ -51,7 +51,8 @@ DirectoryState examine_directory(const fs::path& directory) {
   DirectoryState state;
   state.taken_ns = now_ns();
   Hasher hasher;
-  for (const fs::path& file : list_files(directory)) {
+  std::error_code error;
+  for (const fs::path& file : list_files(directory, error)) {
     const auto identity = identify_file(file);
     if (!identity) continue;
     hasher.add(file.filename().string());
@@ -63,14 +64,15 @@ DirectoryState examine_directory(const fs::path& directory) {
     state.newest_ns = std::max({state.newest_ns, identity->modified_ns, identity->changed_ns});
   }
   state.identity = hasher.digest();
+  if (error) state.newest_ns = std::numeric_limits<std::int64_t>::max();
   return state;
 }
 
 std::optional<Digest> recall_content(CacheDirectory& cache, std::string_view part, const DirectoryState& state) {
-  const auto entry = cache.find(memory_key(part, state), {});
-  if (!entry) return std::nullopt;
-  const auto note = entry->notes.find(std::string(kContentNote));
-  return note != entry->notes.end() ? Digest::from_hex(note->second) : std::nullopt;
+  const auto notes = cache.read(memory_key(part, state), {});
+  if (!notes) return std::nullopt;
+  const auto note = notes->find(std::string(kContentNote));
+  return note != notes->end() ? Digest::from_hex(note->second) : std::nullopt;
 }
 
 void remember_content(CacheDirectory& cache, std::string_view part, const fs::path& directory,
@@ -84,8 +86,11 @@ Digest content_of_small_files(CacheDirectory& cache, const fs::path& directory, 
   constexpr std::string_view kPart = "all files";
   const DirectoryState before = examine_directory(directory);
   if (const auto known = recall_content(cache, kPart, before)) return *known;
+  std::error_code error;
+  const std::vector<fs::path> files = list_files(directory, error);
+  if (error) fail(ErrorCode::kIo, "cannot list ", directory.string(), ": ", error.message());
   Hasher hasher;
-  for (const fs::path& file : list_files(directory)) {
+  for (const fs::path& file : files) {
     hasher.add(file.filename().string());
     hasher.add(read_whole_file(file, max_bytes));
   }

@@ -20,8 +20,8 @@ struct DirectoryState {
   friend bool operator==(const DirectoryState& a, const DirectoryState& b) { return a.identity == b.identity; }
 };
 
-// Of all regular files right below `directory` (and those that links there lead to). Throws Error(kIo) when it cannot
-// be listed.
+// Of all regular files right below `directory` (and those that links there lead to). Of a directory that cannot be
+// listed it is a state that nothing is remembered for.
 DirectoryState examine_directory(const std::filesystem::path& directory);
 
 // The content of `part` of a directory in state `state`, if a process that shares `cache` has remembered it.

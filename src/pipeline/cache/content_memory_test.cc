@@ -109,8 +109,11 @@ TEST_F(ContentMemoryTest, WorksWithoutACache) {
   EXPECT_EQ(content_of_small_files(none, model_, kMaxBytes), content_of_small_files(cache_, model_, kMaxBytes));
 }
 
-TEST_F(ContentMemoryTest, NamesADirectoryThatIsNotThere) {
-  expect_error(ErrorCode::kIo, "absent", [&] { examine_directory(model_ / "absent"); });
+TEST_F(ContentMemoryTest, KnowsNothingOfADirectoryThatIsNotThere) {
+  const fs::path absent = model_ / "absent";
+  remember_content(cache_, "clip", absent, examine_directory(absent), {1, 2});
+  EXPECT_EQ(recall_content(cache_, "clip", examine_directory(absent)), std::nullopt);
+  expect_error(ErrorCode::kIo, "absent", [&] { content_of_small_files(cache_, absent, kMaxBytes); });
 }
 
 }  // namespace
