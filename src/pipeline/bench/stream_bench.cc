@@ -112,7 +112,9 @@ class StreamRunner final : public PhaseRunner {
     };
     for (std::int64_t next = 0; next < stage.passes && !observer_.cancelled(); next += stream_steps(1)) {
       StreamRound round;
+      // While this goes on, the streamer fills its slots: then it leaves the disk alone.
       step(resident, next);
+      round.disk_bytes_per_second = disk.read_all();
       round.resident_seconds = step(resident, next + 1);
       step(streamed, next + 2);
       round.streamed_seconds = step(streamed, next + 3);
@@ -120,7 +122,6 @@ class StreamRunner final : public PhaseRunner {
       const auto begin = Clock::now();
       lease_every_group(streamed);
       round.stream_bytes_per_second = static_cast<double>(figures_.pass_bytes) / seconds_since(begin);
-      round.disk_bytes_per_second = disk.read_all();
       figures_.rounds.push_back(round);
     }
     return true;
