@@ -17,10 +17,11 @@
 namespace steadyflux {
 namespace {
 
-// Pages are exact multiples; the region answers with what was asked for.
+// Pages are exact multiples; the region answers with what was asked for. Huge pages where the kernel has them: a direct
+// read names every page to the disk, and into huge ones goes half as fast again.
 class CpuRegion : public Region {
  public:
-  CpuRegion(std::size_t size_bytes, bool lock) : size_bytes_(size_bytes), pages_(size_bytes) {
+  CpuRegion(std::size_t size_bytes, bool lock) : size_bytes_(size_bytes), pages_(size_bytes, {.huge_pages = true}) {
     if (lock) pages_.lock();
   }
   std::byte* data() const override { return pages_.data(); }
