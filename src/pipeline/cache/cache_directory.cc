@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "platform/list_directory.h"
 
 namespace steadyflux {
 namespace {
@@ -102,25 +103,28 @@ struct StoredFile {
   std::uint64_t num_bytes = 0;
 };
 
-// The entries of a directory. Files that vanish meanwhile are not among them; abandoned ones are removed.
+// An entry as it was listed; one that is gone is none, and an abandoned one is removed.
+void add_entry(const fs::path& path, fs::file_time_type now, std::vector<StoredFile>& entries) {
+  const std::string name = path.filename().string();
+  const bool unfinished = is_unfinished_entry(name);
+  if (!unfinished && !is_entry(name)) return;
+  std::error_code vanished;
+  const auto used = fs::last_write_time(path, vanished);
+  const std::uint64_t num_bytes = vanished ? 0 : fs::file_size(path, vanished);
+  if (vanished) return;
+  if (!unfinished) {
+    entries.push_back({path, used, num_bytes});
+  } else if (now - used > kAbandonedAfter) {
+    fs::remove(path, vanished);
+  }
+}
+
+// The entries of a directory, as far as it can be listed.
 std::vector<StoredFile> list_entries(const fs::path& directory) {
   std::vector<StoredFile> entries;
   const auto now = fs::file_time_type::clock::now();
-  std::error_code error;
-  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
-    const std::string name = it->path().filename().string();
-    const bool unfinished = is_unfinished_entry(name);
-    if (!unfinished && !is_entry(name)) continue;
-    std::error_code vanished;
-    const auto used = fs::last_write_time(it->path(), vanished);
-    const std::uint64_t num_bytes = vanished ? 0 : fs::file_size(it->path(), vanished);
-    if (vanished) continue;
-    if (!unfinished) {
-      entries.push_back({it->path(), used, num_bytes});
-    } else if (now - used > kAbandonedAfter) {
-      fs::remove(it->path(), vanished);
-    }
-  }
+  std::error_code ignored;
+  for (const fs::path& path : list_directory(directory, ignored)) add_entry(path, now, entries);
   return entries;
 }
 

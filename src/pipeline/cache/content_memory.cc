@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "io/file.h"
 #include "platform/file_identity.h"
+#include "platform/list_directory.h"
 
 namespace steadyflux {
 namespace {
@@ -21,14 +22,13 @@ constexpr std::string_view kContentNote = "content";
 // File times stand still for a tick of the kernel's clock (at most 10 ms), and longer on some network file systems.
 constexpr std::int64_t kSettledAfterNs = 100'000'000;
 
+// What can be listed; `error` says why the rest cannot.
 std::vector<fs::path> list_files(const fs::path& directory, std::error_code& error) {
-  std::vector<fs::path> files;
-  error.clear();
-  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+  std::vector<fs::path> files = list_directory(directory, error);
+  std::erase_if(files, [](const fs::path& path) {
     std::error_code vanished;
-    if (it->is_regular_file(vanished)) files.push_back(it->path());
-  }
-  std::sort(files.begin(), files.end());
+    return !fs::is_regular_file(path, vanished);
+  });
   return files;
 }
 
