@@ -17,11 +17,10 @@
 namespace steadyflux {
 namespace {
 
-// Pages are exact multiples; the region answers with what was asked for. Huge pages where the kernel has them: a direct
-// read names every page to the disk, and into huge ones goes half as fast again.
+// Pages are exact multiples; the region answers with what was asked for.
 class CpuRegion : public Region {
  public:
-  CpuRegion(std::size_t size_bytes, bool lock) : size_bytes_(size_bytes), pages_(size_bytes, {.huge_pages = true}) {
+  CpuRegion(std::size_t size_bytes, bool lock) : size_bytes_(size_bytes), pages_(size_bytes) {
     if (lock) pages_.lock();
   }
   std::byte* data() const override { return pages_.data(); }

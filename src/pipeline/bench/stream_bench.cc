@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <future>
 #include <memory>
 
 #include "base/error.h"
@@ -21,12 +20,10 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
-// Reads what the streamer reads, run after run, and does nothing with it; by a thread of its own, as the streamer does:
-// where processors are short, the system lets one that has just computed wait.
+// Reads what the streamer reads, run after run, and does nothing with it.
 class DiskProbe {
  public:
-  DiskProbe(const WeightPart& part, const Residency& residency)
-      : piece_(GroupReader::kBytesPerRead, {.huge_pages = true}) {
+  DiskProbe(const WeightPart& part, const Residency& residency) : piece_(GroupReader::kBytesPerRead) {
     for (const auto& file : part.index->files()) files_.push_back(open_direct(file));
     for (std::size_t group = 0; group < part.groups.size(); ++group) {
       const std::vector<FileRun>& runs = part.groups[group].runs;
@@ -35,11 +32,6 @@ class DiskProbe {
   }
 
   // Bytes a second.
-  double run() {
-    return std::async(std::launch::async, [this] { return read_all(); }).get();
-  }
-
- private:
   double read_all() {
     const auto begin = Clock::now();
     std::size_t num_bytes = 0;
@@ -53,6 +45,7 @@ class DiskProbe {
     return static_cast<double>(num_bytes) / seconds_since(begin);
   }
 
+ private:
   std::vector<std::shared_ptr<const ReadableFile>> files_;
   std::vector<FileRun> runs_;
   PageRegion piece_;
@@ -121,7 +114,7 @@ class StreamRunner final : public PhaseRunner {
       StreamRound round;
       // While this goes on, the streamer fills its slots: then it leaves the disk alone.
       step(resident, next);
-      round.disk_bytes_per_second = disk.run();
+      round.disk_bytes_per_second = disk.read_all();
       round.resident_seconds = step(resident, next + 1);
       step(streamed, next + 2);
       round.streamed_seconds = step(streamed, next + 3);
