@@ -68,8 +68,9 @@ void write_report(const std::filesystem::path& path, const Result& result, const
   using Json = nlohmann::ordered_json;
   Json report = Json::parse(result.to_json());
   for (std::size_t i = 0; i < pictures.size(); ++i) report["images"][i]["path"] = pictures[i];
+  const std::string text = report.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
   AtomicFile file(path);
-  file.write(report.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  file.write(text);
   file.commit();
 }
 
