@@ -128,8 +128,10 @@ TEST(SimulatedDevice, RunReturnsBeforeTheWorkIsDone) {
   EXPECT_GE(std::chrono::duration<double>(done - begin).count(), 5 * kSlowSeconds);
 }
 
+// Computing beside the copy that it should have waited for is a data race, made on purpose: the build with the thread
+// sanitizer leaves this test out. The copy is so slow that a busy machine computes before it ends.
 TEST(SimulatedDevice, ACopyThatIsNotWaitedForShows) {
-  const auto device = make_device({.copy_latency_seconds = kSlowSeconds});
+  const auto device = make_device({.copy_latency_seconds = 0.5});
   const auto staging = staging_of(*device, 7);
   const auto memory = device->reserve(2 * kBytes);
   const Tensor slot = row_at(memory->data());
