@@ -165,7 +165,7 @@ class HeaderBuilder final : public nlohmann::json_sax<Json> {
   DType known_dtype() const {
     const auto dtype = parse_dtype(dtype_);
     const bool upper = std::none_of(dtype_.begin(), dtype_.end(), [](char c) { return c >= 'a' && c <= 'z'; });
-    if (dtype && upper) return *dtype;
+    if (dtype && upper && !is_quantised(*dtype)) return *dtype;
     const bool known = std::find(kOtherDtypes.begin(), kOtherDtypes.end(), dtype_) != kOtherDtypes.end();
     fail(known ? ErrorCode::kUnsupported : ErrorCode::kInvalidFile, file_, ": tensor \"", printable(name_),
          "\" has the ", known ? "unsupported" : "unknown", " dtype \"", printable(dtype_), "\"");

@@ -147,6 +147,7 @@ TEST(Safetensors, NamesDtypeAndTensorThatItCannotUse) {
   expect_refused("\"a\" has the unsupported dtype \"F8_E4M3\"",
                  R"({"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}})", 1, ErrorCode::kUnsupported);
   expect_refused("\"a\" has the unknown dtype \"Q7\"", R"({"a":{"dtype":"Q7","shape":[1],"data_offsets":[0,1]}})", 1);
+  expect_refused("unknown dtype \"Q4_0\"", R"({"a":{"dtype":"Q4_0","shape":[32],"data_offsets":[0,18]}})", 18);
   expect_refused("unknown dtype \"f32\"", R"({"a":{"dtype":"f32","shape":[1],"data_offsets":[0,4]}})", 4);
 }
 

@@ -6,7 +6,7 @@ namespace steadyflux::ops {
 namespace {
 
 // What a tensor may hold.
-enum class Kind : std::uint8_t { kActivation, kWeight, kF32, kI32, kU8 };
+enum class Kind : std::uint8_t { kActivation, kWeight, kMatrix, kF32, kI32, kU8 };
 
 bool allows(Kind kind, DType dtype) {
   switch (kind) {
@@ -14,6 +14,8 @@ bool allows(Kind kind, DType dtype) {
       return dtype == DType::kF32 || dtype == DType::kBF16;
     case Kind::kWeight:
       return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
+    case Kind::kMatrix:
+      return allows(Kind::kWeight, dtype) || is_quantised(dtype) || dtype == DType::kI8;
     case Kind::kF32:
       return dtype == DType::kF32;
     case Kind::kI32:
@@ -30,6 +32,8 @@ const char* expected_dtypes(Kind kind) {
       return "f32 or bf16";
     case Kind::kWeight:
       return "f32, f16 or bf16";
+    case Kind::kMatrix:
+      return "f32, f16, bf16, i8 with scales or a quantised type";
     case Kind::kF32:
       return "f32";
     case Kind::kI32:
@@ -80,6 +84,18 @@ class Contract {
     if (!strides_allowed(tensor)) {
       violated(name, "expected a contiguous last dimension and rows apart, got row stride ", tensor.row_stride(),
                " for shape ", tensor.shape.to_string());
+    }
+  }
+
+  // The weight of a linear layer or a table of rows, [rows, row_length].
+  void matrix(const char* name, const Tensor& given, const Shape& expected) const {
+    tensor(name, given, Kind::kMatrix, expected);
+    const std::int64_t block = block_shape(given.dtype).elements;
+    if (given.dim(1) % block != 0 || given.row_stride() % block != 0) {
+      violated(name, "expected rows of whole blocks of ", block, " elements, got ", given.shape.to_string());
+    }
+    if (has_scales_apart(given.dtype) != (given.scales.values != nullptr)) {
+      violated(name, "expected scales with i8, nf4 and fp4 and with no other type, got ", dtype_name(given.dtype));
     }
   }
 
@@ -139,7 +155,7 @@ void check_op(const LinearMany& op) {
     contract.rank("out", part.out, 2);
     const std::int64_t out_features = part.out.dim(1);
     contract.tensor("out", part.out, Kind::kActivation, {rows, out_features});
-    contract.tensor("weight", part.linear.weight, Kind::kWeight, {out_features, in_features});
+    contract.matrix("weight", part.linear.weight, {out_features, in_features});
     contract.optional("bias", part.linear.bias, Kind::kWeight, {out_features});
     contract.optional("gate", part.gate, Kind::kWeight, {out_features});
     contract.require(part.gate.empty() || part.accumulate, "gate", "is only allowed with accumulate");
@@ -258,7 +274,7 @@ void check_op(const EmbedRows& op) {
   contract.rank("ids", op.ids, 1);
   const std::int64_t rows = op.ids.dim(0);
   const std::int64_t width = op.table.dim(1);
-  contract.tensor("table", op.table, Kind::kWeight, op.table.shape);
+  contract.matrix("table", op.table, op.table.shape);
   contract.tensor("ids", op.ids, Kind::kI32, {rows});
   if (!op.positions.empty()) {
     contract.rank("positions", op.positions, 2);

@@ -6,9 +6,7 @@ namespace {
 double elements(const Tensor& tensor) { return static_cast<double>(tensor.shape.num_elements()); }
 
 // The traffic of one pass over a tensor; none for an absent one.
-double traffic(const Tensor& tensor) {
-  return tensor.empty() ? 0 : elements(tensor) * static_cast<double>(dtype_bytes(tensor.dtype));
-}
+double traffic(const Tensor& tensor) { return tensor.empty() ? 0 : static_cast<double>(tensor.num_bytes()); }
 
 template <typename... Tensors>
 double traffic(const Tensor& first, const Tensors&... rest) {
@@ -69,7 +67,7 @@ Cost cost_of(const Conv2d& op) {
 
 // Only the rows that are looked up are read.
 Cost cost_of(const EmbedRows& op) {
-  const double read = elements(op.out) * static_cast<double>(dtype_bytes(op.table.dtype));
+  const double read = static_cast<double>(tensor_bytes(op.table.dtype, op.out.shape));
   const double positions =
       op.positions.empty() ? 0 : elements(op.out) * static_cast<double>(dtype_bytes(op.positions.dtype));
   return {op.positions.empty() ? 0 : elements(op.out), read + positions + traffic(op.ids, op.out)};

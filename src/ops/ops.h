@@ -7,7 +7,9 @@
 //    output element is rounded once, when it is stored. One liberty: where the activations of a matrix product are bf16
 //    (x; all of q, k and v), a backend may round its other factor (weights; attention's probabilities) to bf16 too. The
 //    products are then exact in f32, and are summed in f32.
-//  * Weights (weight, bias, scale, shift, gate, table) are f32, f16 or bf16.
+//  * Weights (weight, bias, scale, shift, gate, table) are f32, f16 or bf16. The weight of a linear layer and the table
+//    of EmbedRows may also be of a quantised type or i8 with scales: an element is then the number that its block
+//    stands for, in f32 (tensor/codec.h), before anything is computed with it.
 //  * Outputs do not overlap inputs, except where "in place" is said.
 //  * An optional tensor is absent when it is empty().
 //  * A result never depends on the number of threads.

@@ -86,7 +86,7 @@ void check_channels(const OpenModel& model) {
 
 // The dtype with the most bytes; the first seen wins a tie.
 DType main_dtype(const WeightIndex& index) {
-  std::array<std::uint64_t, 16> bytes{};
+  std::array<std::uint64_t, kNumDTypes> bytes{};
   for (const auto& [name, entry] : index.entries()) bytes[static_cast<std::size_t>(entry.dtype)] += entry.num_bytes;
   const auto largest = std::max_element(bytes.begin(), bytes.end());
   return static_cast<DType>(largest - bytes.begin());

@@ -45,11 +45,19 @@ bool Tensor::is_contiguous() const {
 
 std::size_t Tensor::num_bytes() const { return tensor_bytes(dtype, shape); }
 
+void Tensor::skip(std::int64_t elements, std::int64_t num_rows) {
+  const std::int64_t block = block_shape(dtype).elements;
+  ensure(elements % block == 0, "a view of ", shape.to_string(), " in ", dtype_name(dtype), " begins ", elements,
+         " elements after its first, inside a block of ", block);
+  data += bytes_of(dtype, elements);
+  if (scales.values != nullptr) scales.first += is_quantised(dtype) ? elements / block : num_rows;
+}
+
 Tensor Tensor::rows(std::int64_t begin, std::int64_t count) const {
   ensure(rank() >= 1 && begin >= 0 && count >= 0 && begin + count <= dim(0), "rows ", begin, "+", count, " of ",
          shape.to_string());
   Tensor view = *this;
-  view.data += static_cast<std::size_t>(begin * strides[0]) * dtype_bytes(dtype);
+  view.skip(begin * strides[0], begin);
   switch (rank()) {
     case 1:
       view.shape = {count};
@@ -71,7 +79,7 @@ Tensor Tensor::cols(std::int64_t begin, std::int64_t count) const {
   ensure(rank() == 2 && begin >= 0 && count >= 0 && begin + count <= dim(1), "columns ", begin, "+", count, " of ",
          shape.to_string());
   Tensor view = *this;
-  view.data += static_cast<std::size_t>(begin) * dtype_bytes(dtype);
+  view.skip(begin, 0);
   view.shape = {dim(0), count};
   return view;
 }
@@ -79,7 +87,9 @@ Tensor Tensor::cols(std::int64_t begin, std::int64_t count) const {
 Tensor Tensor::reshaped(const Shape& dims) const {
   ensure(is_contiguous() && dims.num_elements() == shape.num_elements(), "cannot view ", shape.to_string(), " as ",
          dims.to_string());
-  return {data, dtype, dims};
+  Tensor view(data, dtype, dims);
+  view.scales = scales;
+  return view;
 }
 
 Tensor Tensor::split_heads(std::int64_t heads) const {
@@ -91,8 +101,6 @@ Tensor Tensor::split_heads(std::int64_t heads) const {
   return view;
 }
 
-std::size_t tensor_bytes(DType dtype, const Shape& shape) {
-  return static_cast<std::size_t>(shape.num_elements()) * dtype_bytes(dtype);
-}
+std::size_t tensor_bytes(DType dtype, const Shape& shape) { return bytes_of(dtype, shape.num_elements()); }
 
 }  // namespace steadyflux

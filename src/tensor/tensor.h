@@ -33,14 +33,32 @@ class Shape {
   int rank_ = 0;
 };
 
+// The scales of a weight whose type keeps them apart from its elements, in the same memory space as these.
+//
+// nf4 and fp4: block b, counted over the whole weight in row-major order, has the scale values[b], f32; or, nested,
+// code(values[b]) * nested[b / 256] + offset, where values are u8 and code is bitsandbytes' table of 256 numbers.
+// i8: row r has the scale values[r], f32.
+struct Scales {
+  std::byte* values = nullptr;
+  std::byte* nested = nullptr;  // f32; null unless nested
+  float offset = 0;             // of nested scales
+  std::int64_t first = 0;       // the block (i8: the row) that a view begins with
+
+  static constexpr std::int64_t kNestedBlock = 256;
+
+  friend bool operator==(const Scales&, const Scales&) = default;
+};
+
 // A strided view of memory that someone else owns: an arena, a weight slot, a caller. Cheap to copy.
-// Strides are in elements. The last dimension is contiguous in every tensor an operation takes.
+// Strides are in elements. The last dimension is contiguous in every tensor an operation takes. Rows of quantised types
+// are whole blocks, and views of them begin and end between blocks.
 // The memory may be that of a device: only a backend dereferences `data`.
 struct Tensor {
   std::byte* data = nullptr;
   DType dtype = DType::kF32;
   Shape shape;
   std::array<std::int64_t, kMaxRank> strides{};
+  Scales scales;  // empty unless has_scales_apart(dtype) and this is a weight
 
   Tensor() = default;
   // A contiguous view.
@@ -70,6 +88,10 @@ struct Tensor {
   Tensor reshaped(const Shape& dims) const;
   // A [rows, heads * head_dim] view as [rows, heads, head_dim]; rows may be strided.
   Tensor split_heads(std::int64_t heads) const;
+
+ private:
+  // Moves the beginning of the view, `elements` on and so many rows.
+  void skip(std::int64_t elements, std::int64_t num_rows);
 };
 
 // Bytes of a contiguous tensor.

@@ -39,5 +39,27 @@ TEST(Tensor, RefusesImpossibleViews) {
   EXPECT_THROW(tensor.split_heads(4), Error);
 }
 
+TEST(Tensor, ViewsOfQuantisedRowsMoveByBlocks) {
+  std::vector<std::byte> storage(bytes_of(DType::kQ4_0, 4 * 96));
+  const Tensor whole(storage.data(), DType::kQ4_0, {4, 96});
+  EXPECT_EQ(whole.num_bytes(), storage.size());
+  EXPECT_EQ(whole.rows(1, 2).data, storage.data() + std::ptrdiff_t{3 * 18});
+  EXPECT_EQ(whole.rows(1, 2).cols(32, 64).data, storage.data() + std::ptrdiff_t{4 * 18});
+  EXPECT_THROW(whole.cols(16, 32), Error);
+}
+
+TEST(Tensor, ViewsKnowTheScaleTheyBeginWith) {
+  std::vector<std::byte> storage(bytes_of(DType::kNf4, 4 * 128));
+  std::vector<float> scales(8);
+  Tensor whole(storage.data(), DType::kNf4, {4, 128});
+  whole.scales.values = reinterpret_cast<std::byte*>(scales.data());
+  EXPECT_EQ(whole.rows(3, 1).scales.first, 6);
+  EXPECT_EQ(whole.rows(1, 2).cols(64, 64).scales.first, 3);
+  EXPECT_EQ(whole.reshaped({2, 256}).scales, whole.scales);
+
+  whole.dtype = DType::kI8;
+  EXPECT_EQ(whole.rows(3, 1).cols(64, 64).scales.first, 3);
+}
+
 }  // namespace
 }  // namespace steadyflux

@@ -18,8 +18,7 @@ const float* widen_vector(const Tensor& vector, float* buffer);
 
 // The address of row `row` of a rank-2 or rank-3 tensor.
 inline std::byte* row_address(const Tensor& tensor, std::int64_t row) {
-  return tensor.data + static_cast<std::ptrdiff_t>(row * tensor.row_stride()) *
-                           static_cast<std::ptrdiff_t>(dtype_bytes(tensor.dtype));
+  return tensor.data + bytes_of(tensor.dtype, row * tensor.row_stride());
 }
 
 }  // namespace steadyflux::cpu

@@ -1,5 +1,7 @@
 #include "backend/simulated/held_op.h"
 
+#include "base/checked.h"
+
 namespace steadyflux::simulated {
 namespace {
 
@@ -7,7 +9,23 @@ namespace {
 std::size_t extent_bytes(const Tensor& tensor) {
   std::int64_t last = 0;
   for (int i = 0; i < tensor.rank(); ++i) last += (tensor.dim(i) - 1) * tensor.strides[static_cast<std::size_t>(i)];
-  return static_cast<std::size_t>(last + 1) * dtype_bytes(tensor.dtype);
+  const BlockShape block = block_shape(tensor.dtype);
+  return static_cast<std::size_t>(ceil_div(last + 1, block.elements)) * block.bytes;
+}
+
+// Bytes of the scales' values, and of the second table, from the first one of all on.
+struct ScalesExtent {
+  std::size_t values_bytes = 0;
+  std::size_t nested_bytes = 0;
+};
+ScalesExtent extent_of_scales(const Tensor& weight) {
+  const bool nested = weight.scales.nested != nullptr;
+  const std::int64_t count =
+      weight.dtype == DType::kI8 ? weight.dim(0) : weight.shape.num_elements() / block_shape(weight.dtype).elements;
+  const std::int64_t end = weight.scales.first + count;
+  const auto values = static_cast<std::size_t>(end) * (nested ? 1 : sizeof(float));
+  const auto blocks = static_cast<std::size_t>(ceil_div(end, Scales::kNestedBlock));
+  return {values, nested ? blocks * sizeof(float) : 0};
 }
 
 // Calls `visit` with each tensor of an operation; a tensor missing here would be found by the first run that reads it.
@@ -54,7 +72,14 @@ void HeldOp::place(const DevicePool& pool) {
     return view.bytes;
   };
   const auto place = [&](Tensor& tensor) {
-    if (!tensor.empty()) tensor.data = host_bytes(tensor.data, extent_bytes(tensor)).data();
+    if (tensor.empty()) return;
+    tensor.data = host_bytes(tensor.data, extent_bytes(tensor)).data();
+    if (tensor.scales.values == nullptr) return;
+    const ScalesExtent extent = extent_of_scales(tensor);
+    tensor.scales.values = host_bytes(tensor.scales.values, extent.values_bytes).data();
+    if (tensor.scales.nested != nullptr) {
+      tensor.scales.nested = host_bytes(tensor.scales.nested, extent.nested_bytes).data();
+    }
   };
   for (ops::LinearPart& part : parts_) {
     for (Tensor* tensor : {&part.linear.weight, &part.linear.bias, &part.out, &part.gate}) place(*tensor);
