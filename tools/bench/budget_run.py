@@ -4,8 +4,9 @@
     tools/bench/budget_run.py --model DIR --ram 8G [-- flags of generate]
 
 As root, on Linux with control groups (v1 or v2). Rates are measured by `steadyflux doctor` for the same model before
-the run and after it; the better ones count, since other work on the machine only ever takes from them. A phase can be no faster than its bytes over the disk's rate, nor than its operations over the rate of matrix
-products; the bound is the larger of the two, since reading goes on behind computing.
+the run and after it; the better ones count, since other work on the machine only ever takes from them. A phase can be
+no faster than its bytes over the disk's rate, nor than its operations over the rate of matrix products; the bound is
+the larger of the two, since reading goes on behind computing.
 """
 
 import argparse
@@ -77,7 +78,8 @@ def print_table(report, rates, dtype):
         read = phase["actual_read_bytes"] / rates["disk_bytes"]
         compute = compute_seconds(phase, rates[dtype])
         print(f"{phase['name']:10} {phase['planned_peak_bytes'] / MIB:12.1f} {phase['actual_peak_bytes'] / MIB:11.1f} "
-              f"{phase['actual_read_bytes'] / MIB:9.0f} {phase['major_faults']:12} {phase['seconds']:8.1f} {read:12.1f} "
+              f"{phase['actual_read_bytes'] / MIB:9.0f} {phase['major_faults']:12} {phase['seconds']:8.1f} "
+              f"{read:12.1f} "
               f"{compute:15.1f} {max(read, compute) / phase['seconds']:12.2f}")
 
 
@@ -97,7 +99,8 @@ def main():
         with tempfile.TemporaryDirectory() as directory:
             report_file = pathlib.Path(directory) / "report.json"
             command = [args.steadyflux, "generate", "--model", args.model, "--ram", args.ram,
-                       "--prompt", "a lighthouse at dusk", "--seed", "7", "--prompt-cache", "off", "--report", report_file,
+                       "--prompt", "a lighthouse at dusk", "--seed", "7", "--prompt-cache", "off",
+                       "--report", report_file,
                        "--out", pathlib.Path(directory) / "picture.png", *args.flags]
             status = subprocess.run(command, preexec_fn=group.enter, check=False).returncode
             kills = group.oom_kills()
