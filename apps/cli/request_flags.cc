@@ -40,16 +40,16 @@ std::string check_seed(const std::string& text) {
 }
 
 std::uint64_t parse_budget(const std::string& flag, const std::string& text) {
+  if (text == "auto") return kAutoBudget;
   const std::uint64_t bytes = parse_bytes(text);
   if (bytes == 0) throw CLI::ValidationError(flag, "a budget of nothing fits nothing");
   return bytes;
 }
 
-std::uint64_t parse_ram(const std::string& text) { return text == "auto" ? kAutoBudget : parse_budget("--ram", text); }
-
 // The simulated device has as much memory as is asked for.
 void set_vram(const std::string& text, EngineOptions& engine) {
   engine.vram_bytes = parse_budget("--vram", text);
+  if (engine.vram_bytes == kAutoBudget) return;
   engine.simulated_device.memory_bytes = std::max(engine.simulated_device.memory_bytes, engine.vram_bytes);
 }
 
@@ -119,7 +119,7 @@ void RequestFlags::add_compute_flags(CLI::App& app) {
 
 void RequestFlags::add_budget_flag(CLI::App& app) {
   app.add_option_function<std::string>(
-      "--ram", [this](const std::string& text) { engine_.ram_bytes = parse_ram(text); },
+      "--ram", [this](const std::string& text) { engine_.ram_bytes = parse_budget("--ram", text); },
       "The most memory the process may hold, for example 8G; auto: what the machine or control group has, less "
       "max(1 GiB, 10 %). Weights that do not fit are read again on every pass");
   app.add_flag("--force", engine_.force, "Run even when the system cannot give now what the plan takes");
@@ -135,7 +135,7 @@ void RequestFlags::add_device_flags(CLI::App& app) {
       ->capture_default_str();
   app.add_option_function<std::string>(
       "--vram", [this](const std::string& text) { set_vram(text, engine_); },
-      "The most of a device's own memory that may be held, for example 8G");
+      "The most of a device's own memory that may be held, for example 8G; auto: what it has, less max(512 MiB, 5 %)");
 }
 
 void RequestFlags::add_prompt_flags(CLI::App& app) {

@@ -36,8 +36,9 @@ enum class DecodeChoice {
   kTiled,   // in tiles that overlap by a quarter and are blended, as the reference's tiling does
 };
 
-// A budget of what the machine has, or the control group or job that confines the process, less a reserve for others:
-// max(1 GiB, 10 %), at most half. What is free at the moment does not count.
+// A budget of what there is, less a reserve for others. Of the machine's memory, or that of the control group or job
+// that confines the process, it leaves max(1 GiB, 10 %); of a discrete device's max(512 MiB, 5 %); at most half of
+// either. What is free at the moment does not count.
 inline constexpr std::uint64_t kAutoBudget = ~std::uint64_t{0};
 
 // A graphics card played by the processor, with memory of its own and slow copies: for tests and for trying plans.
@@ -54,8 +55,9 @@ struct EngineOptions {
   ComputeDType compute = ComputeDType::kAuto;
   // The most the whole process may hold; 0: no budget, all weights of a phase in memory; or kAutoBudget.
   std::uint64_t ram_bytes = 0;
-  std::string device = "auto";            // "auto": the best there is; "cpu"; "simulated": see SimulatedDevice
-  std::uint64_t vram_bytes = 0;           // the most of a discrete device's memory that may be held; 0: all it has
+  std::string device = "auto";  // "auto": the best there is; "cpu"; "simulated": see SimulatedDevice
+  // The most of a discrete device's memory that may be held; 0: all it has; or kAutoBudget.
+  std::uint64_t vram_bytes = 0;
   SimulatedDevice simulated_device = {};  // of the device "simulated"
   bool force = false;  // run, with a warning, even when the system cannot give now what the plan takes
   // Rates that `steadyflux doctor --save` measured, for predicted seconds alone: nothing else depends on them. Without

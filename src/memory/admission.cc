@@ -7,17 +7,28 @@ namespace {
 
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 constexpr std::uint64_t kLeastReserveBytes = 1024 * kMiB;
+constexpr std::uint64_t kLeastDeviceReserveBytes = 512 * kMiB;
+
+// max(least, a share of the total), at most half.
+std::uint64_t reserve_of(std::uint64_t total, std::uint64_t least, std::uint64_t share) {
+  return std::min(std::max(least, share), total / 2);
+}
+
+std::uint64_t whole_mib(std::uint64_t bytes) { return bytes / kMiB * kMiB; }
 
 }  // namespace
 
 std::uint64_t reserve_for_others_bytes(const SystemMemory& system) {
   const std::uint64_t total = system.usable_total_bytes();
-  return std::min(std::max(kLeastReserveBytes, total / 10), total / 2);
+  return reserve_of(total, kLeastReserveBytes, total / 10);
 }
 
 std::uint64_t auto_budget_bytes(const SystemMemory& system) {
-  const std::uint64_t bytes = system.usable_total_bytes() - reserve_for_others_bytes(system);
-  return bytes / kMiB * kMiB;
+  return whole_mib(system.usable_total_bytes() - reserve_for_others_bytes(system));
+}
+
+std::uint64_t auto_device_budget_bytes(std::uint64_t capacity_bytes) {
+  return whole_mib(capacity_bytes - reserve_of(capacity_bytes, kLeastDeviceReserveBytes, capacity_bytes / 20));
 }
 
 std::optional<Shortage> find_shortage(std::uint64_t planned_bytes, std::uint64_t overhead_bytes,

@@ -17,6 +17,10 @@ std::uint64_t reserve_for_others_bytes(const SystemMemory& system);
 // free, so that a plan is the same on every run.
 std::uint64_t auto_budget_bytes(const SystemMemory& system);
 
+// The same of a discrete device's memory, with a reserve for screens and other programs of max(512 MiB, 5 %), but never
+// more than half.
+std::uint64_t auto_device_budget_bytes(std::uint64_t capacity_bytes);
+
 // What is missing. Swap is not memory.
 struct Shortage {
   std::uint64_t planned_bytes = 0;    // the plan's peak

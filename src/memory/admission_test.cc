@@ -35,6 +35,12 @@ TEST(AutoBudget, IsOfTheGroupWhereThereIsOne) {
   EXPECT_EQ(auto_budget_bytes(system), 7 * kGiB);
 }
 
+TEST(AutoBudget, OfADeviceLeavesATwentiethOrHalfAGibibyteButNeverMoreThanHalf) {
+  EXPECT_EQ(auto_device_budget_bytes(20 * kGiB), 19 * kGiB);
+  EXPECT_EQ(auto_device_budget_bytes(8 * kGiB + 1), 8 * kGiB - 512 * kMiB);
+  EXPECT_EQ(auto_device_budget_bytes(512 * kMiB), 256 * kMiB);
+}
+
 TEST(Admission, ComparesThePeakWithWhatIsAvailable) {
   EXPECT_FALSE(find_shortage(3 * kGiB, kOverhead, holding(0), machine(8 * kGiB, 3 * kGiB)).has_value());
   const auto shortage = find_shortage(3 * kGiB, kOverhead, holding(0), machine(8 * kGiB, 3 * kGiB - 1));

@@ -2,9 +2,6 @@
 #include <chrono>
 #include <utility>
 
-#include "backend/cpu/cpu_backend.h"
-#include "backend/reference/reference_backend.h"
-#include "backend/simulated/simulated_device.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
@@ -15,6 +12,7 @@
 #include "pipeline/executing_runner.h"
 #include "pipeline/find_model.h"
 #include "pipeline/job.h"
+#include "pipeline/make_backend.h"
 #include "pipeline/open_model.h"
 #include "pipeline/overhead.h"
 #include "pipeline/phases.h"
@@ -24,47 +22,16 @@
 #include "pipeline/report.h"
 #include "pipeline/run_watch.h"
 #include "pipeline/suggest.h"
-#include "platform/page_region.h"
 #include "platform/process.h"
 #include "steadyflux/steadyflux.h"
 
 namespace steadyflux {
 namespace {
 
-// With the budget that "auto" stands for in its place: everything after this sees bytes.
+// With the budget of the process's memory that "auto" stands for in its place: everything after this sees bytes.
 EngineOptions resolved(EngineOptions options, const SystemMemory& system) {
   if (options.ram_bytes == kAutoBudget) options.ram_bytes = auto_budget_bytes(system);
   return options;
-}
-
-std::unique_ptr<Backend> make_host_backend(const EngineOptions& options, const SystemMemory& system) {
-  if (options.reference_backend) return make_reference_backend();
-  CpuOptions cpu;
-  cpu.lock_memory = locks_memory(options.ram_bytes, lock_limit_bytes(), system);
-  cpu.num_threads = options.threads > 0 ? options.threads : available_threads();
-  return make_cpu_backend(cpu);
-}
-
-std::unique_ptr<Backend> make_backend(const EngineOptions& options, const SystemMemory& system) {
-  if (options.device == "simulated") {
-    const SimulatedDevice& device = options.simulated_device;
-    return make_simulated_device([&] { return make_host_backend(options, system); },
-                                 {.memory_bytes = device.memory_bytes,
-                                  .copy_bytes_per_second = device.copy_bytes_per_second,
-                                  .copy_latency_seconds = device.copy_latency_seconds});
-  }
-  if (options.device != "auto" && options.device != "cpu") {
-    fail(ErrorCode::kInvalidArgument, "there is no device '", options.device, "'; auto, cpu and simulated are known");
-  }
-  if (options.vram_bytes > 0) {
-    fail(ErrorCode::kInvalidArgument, "a budget of device memory has no effect on a device that uses the host's");
-  }
-  return make_host_backend(options, system);
-}
-
-// What may be held of the device's memory.
-std::uint64_t vram_budget(const EngineOptions& options, const DeviceMemory& memory) {
-  return options.vram_bytes > 0 ? std::min(options.vram_bytes, memory.capacity_bytes) : memory.capacity_bytes;
 }
 
 // Passes phases and cancellation on, and times the steps from the start of their phase.

@@ -237,6 +237,15 @@ TEST_F(BehaviourTest, APlanIsATableOrJson) {
   EXPECT_EQ(plan.at("peak_bytes").get<std::uint64_t>(), largest);
 }
 
+// The simulated device has 8 GiB, and this picture needs more.
+TEST_F(BehaviourTest, AnAutomaticBudgetOfDeviceMemoryLeavesAReserve) {
+  const Outcome outcome = run({"plan", "--model", model().string(), "--size", "16384x16384", "--decode", "whole",
+                               "--device", "simulated", "--vram", "auto", "--json"});
+  EXPECT_EQ(outcome.exit_code, 3) << outcome.err;
+  EXPECT_EQ(Json::parse(outcome.out).at("does_not_fit").at("vram_bytes"), std::uint64_t{7680} << 20);
+  expect_refused(run({"plan", "--model", model().string(), "--vram", "auto"}), 2, {"device memory"});
+}
+
 TEST_F(BehaviourTest, APlanMatchesWhatGeneratePlans) {
   const fs::path file = root() / "report.json";
   expect_done(generate({"--threads", "2", "--report", file.string()}));

@@ -113,9 +113,13 @@ using Tiers = std::set<std::string>;
 TEST_F(DeviceTest, EveryTierGivesTheBitsOfTheHost) {
   const auto [ram, vram] = smallest();
   ASSERT_GT(vram, 0u);
-  // The smallest groups fit in what rounding budgets up leaves.
-  EXPECT_EQ(expect_the_same_bits(device_options({ram, vram})), (Tiers{"resident", "streamed"}));
-  EXPECT_EQ(expect_the_same_bits(device_options({0, vram})), (Tiers{"resident", "staged"}));
+  // What rounding budgets up to whole MiB leaves of either memory may hold the smallest groups; how much that is
+  // depends on the scratch of the processor's instruction set.
+  const Tiers least = expect_the_same_bits(device_options({ram, vram}));
+  EXPECT_TRUE(least.contains("streamed"));
+  const Tiers much_ram = expect_the_same_bits(device_options({0, vram}));
+  EXPECT_TRUE(much_ram.contains("staged"));
+  EXPECT_FALSE(much_ram.contains("streamed"));
   EXPECT_EQ(expect_the_same_bits(device_options({ram, 4096 * kMiB})), (Tiers{"resident"}));
   EXPECT_EQ(expect_the_same_bits(device_options({ram + 12 * kMiB, vram + 12 * kMiB})),
             (Tiers{"resident", "staged", "streamed"}));
@@ -160,9 +164,50 @@ TEST_F(DeviceTest, ADeviceThatIsTooSmallIsNotOfferedMore) {
   }
 }
 
+// Groups and tiers of every phase.
+std::vector<std::string> placement(const Plan& plan) {
+  std::vector<std::string> places;
+  for (const PhaseReport& phase : plan.phases) {
+    for (const StageReport& stage : phase.stages) {
+      for (const GroupReport& group : stage.groups) places.push_back(group.name + ' ' + group.residency);
+    }
+  }
+  return places;
+}
+
+TEST_F(DeviceTest, AnAutomaticBudgetIsWhatTheDeviceHasLessTheReserve) {
+  const std::uint64_t budget = smallest().vram_bytes + 4 * kMiB;
+  ASSERT_LT(budget, 512 * kMiB);
+  EngineOptions options = device_options({0, budget});
+  options.simulated_device.memory_bytes = 2 * budget;
+  const Plan stated = Engine::open(options).plan(request());
+  options.vram_bytes = kAutoBudget;
+  Engine engine = Engine::open(options);
+  const Plan plan = engine.plan(request());
+  EXPECT_EQ(plan.to_json(), stated.to_json());
+  EXPECT_LE(plan.device_peak_bytes, budget);
+  EXPECT_EQ(engine.generate(request()).images.at(0).rgb, on_host_->images.at(0).rgb);
+  EXPECT_EQ(engine.plan(request()).to_json(), plan.to_json());
+  // Without a reserve more would be resident.
+  options.vram_bytes = 0;
+  EXPECT_NE(placement(Engine::open(options).plan(request())), placement(plan));
+}
+
+TEST_F(DeviceTest, AnAutomaticBudgetThatIsTooSmallIsRefusedWithOneThatWouldDo) {
+  const std::uint64_t least = smallest().vram_bytes;
+  EngineOptions options = device_options({0, kAutoBudget});
+  options.simulated_device.memory_bytes = least;
+  const Plan plan = Engine::open(options).plan(request());
+  ASSERT_TRUE(plan.does_not_fit);
+  EXPECT_EQ(plan.does_not_fit->vram_bytes, least / 2 / kMiB * kMiB);
+  EXPECT_EQ(plan.does_not_fit->suggestions.at(0), "--vram " + std::to_string(least / kMiB) + "M");
+}
+
 TEST_F(DeviceTest, ABudgetOfDeviceMemoryNeedsADeviceThatHasSome) {
   EngineOptions options = host_options();
   options.vram_bytes = 1024 * kMiB;
+  EXPECT_THROW(Engine::open(options), Error);
+  options.vram_bytes = kAutoBudget;
   EXPECT_THROW(Engine::open(options), Error);
   options.vram_bytes = 0;
   options.device = "abacus";

@@ -1,0 +1,48 @@
+#include "pipeline/make_backend.h"
+
+#include <algorithm>
+
+#include "backend/cpu/cpu_backend.h"
+#include "backend/reference/reference_backend.h"
+#include "backend/simulated/simulated_device.h"
+#include "base/error.h"
+#include "base/thread_pool.h"
+#include "memory/admission.h"
+#include "platform/page_region.h"
+
+namespace steadyflux {
+namespace {
+
+std::unique_ptr<Backend> make_host_backend(const EngineOptions& options, const SystemMemory& system) {
+  if (options.reference_backend) return make_reference_backend();
+  CpuOptions cpu;
+  cpu.lock_memory = locks_memory(options.ram_bytes, lock_limit_bytes(), system);
+  cpu.num_threads = options.threads > 0 ? options.threads : available_threads();
+  return make_cpu_backend(cpu);
+}
+
+}  // namespace
+
+std::unique_ptr<Backend> make_backend(const EngineOptions& options, const SystemMemory& system) {
+  if (options.device == "simulated") {
+    const SimulatedDevice& device = options.simulated_device;
+    return make_simulated_device([&] { return make_host_backend(options, system); },
+                                 {.memory_bytes = device.memory_bytes,
+                                  .copy_bytes_per_second = device.copy_bytes_per_second,
+                                  .copy_latency_seconds = device.copy_latency_seconds});
+  }
+  if (options.device != "auto" && options.device != "cpu") {
+    fail(ErrorCode::kInvalidArgument, "there is no device '", options.device, "'; auto, cpu and simulated are known");
+  }
+  if (options.vram_bytes > 0) {
+    fail(ErrorCode::kInvalidArgument, "a budget of device memory has no effect on a device that uses the host's");
+  }
+  return make_host_backend(options, system);
+}
+
+std::uint64_t vram_budget(const EngineOptions& options, const DeviceMemory& memory) {
+  if (options.vram_bytes == kAutoBudget) return auto_device_budget_bytes(memory.capacity_bytes);
+  return options.vram_bytes > 0 ? std::min(options.vram_bytes, memory.capacity_bytes) : memory.capacity_bytes;
+}
+
+}  // namespace steadyflux
