@@ -148,6 +148,26 @@ TEST_F(PromptCacheTest, ACachedPromptOpensNoFileOfEncodersOrTokenizers) {
   EXPECT_EQ(other_steps.phases, (std::vector<std::string>{"modulate", "denoise", "decode"}));
 }
 
+// What one device computed the other would compute too, bit for bit, so that they share entries.
+TEST_F(PromptCacheTest, ADeviceWithMemoryOfItsOwnFillsItAndReadsIt) {
+  const Run on_host = generate_with("off");
+  const std::vector<std::string> device = {"--device", "simulated", "--vram", "auto"};
+  const Run miss = generate_with(cache().string(), device);
+  EXPECT_EQ(miss.phases, kAllPhases);
+  OpenCounter opened(
+      {model() / "text_encoder", model() / "text_encoder_2", model() / "tokenizer", model() / "tokenizer_2"});
+  const Run hit = generate_with(cache().string(), device);
+  const Run hit_on_host = generate_with(cache().string());
+  EXPECT_EQ(opened.take(), 0);
+  for (const Run* run : {&miss, &hit, &hit_on_host}) {
+    EXPECT_EQ(run->picture, on_host.picture);
+    EXPECT_EQ(run->latents, on_host.latents);
+    EXPECT_TRUE(run->warnings.empty());
+  }
+  EXPECT_EQ(hit.phases, kLastPhases);
+  EXPECT_EQ(hit_on_host.phases, kLastPhases);
+}
+
 TEST_F(PromptCacheTest, EncodesOnlyWhatItDoesNotKnow) {
   generate_with(cache().string(), {"--prompt-2", "a red fox"});
   const Run other = generate_with(cache().string(), {"--prompt-2", "a blue fox"});
