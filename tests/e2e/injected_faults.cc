@@ -5,9 +5,12 @@
 //   read-short: it gives only some of the bytes
 //   read-end: it finds the end of the file, and so do all later ones
 //   read-garbage: it gives bytes that are not the file's
+//   disk-full: write to a file puts only some of the bytes, and there is no room for any later one's
+//   sync-error: fsync finds that what was written could not be kept
 //   memory: anonymous mmap, or the touching of its pages, finds no memory
 //   heap: malloc, on which operator new rests, finds no memory
-// Of the last two, only calls by the command itself count.
+// Of the last two, only calls by the command itself count; of the two before, where STEADYFLUX_FAULT_IN names a
+// directory, only those for files below it.
 #include <dlfcn.h>
 #include <execinfo.h>
 #include <sys/mman.h>
@@ -18,13 +21,14 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
 
 namespace {
 
-enum class Kind { kNone, kReadError, kReadShort, kReadEnd, kReadGarbage, kMemory, kHeap };
+enum class Kind { kNone, kReadError, kReadShort, kReadEnd, kReadGarbage, kDiskFull, kSyncError, kMemory, kHeap };
 
 struct Fault {
   Kind kind = Kind::kNone;
@@ -36,6 +40,8 @@ Kind parse_kind(std::string_view name) {
   if (name == "read-short") return Kind::kReadShort;
   if (name == "read-end") return Kind::kReadEnd;
   if (name == "read-garbage") return Kind::kReadGarbage;
+  if (name == "disk-full") return Kind::kDiskFull;
+  if (name == "sync-error") return Kind::kSyncError;
   if (name == "memory") return Kind::kMemory;
   if (name == "heap") return Kind::kHeap;
   return Kind::kNone;
@@ -87,7 +93,8 @@ bool is_ours() {
 // Whether this is the call that fails.
 bool comes_now(Kind kind) {
   static std::atomic<long> calls = 0;
-  if (fault().kind != kind || !has_begun || looking) return false;
+  const bool is_write = kind == Kind::kDiskFull || kind == Kind::kSyncError;
+  if (fault().kind != kind || looking || !(has_begun || is_write)) return false;
   const bool counts = kind == Kind::kMemory || kind == Kind::kHeap ? is_ours() : true;
   return counts && ++calls == fault().call;
 }
@@ -109,6 +116,33 @@ ssize_t faulty_read(int descriptor, void* out, std::size_t count, off_t offset) 
   return got;
 }
 
+// Whether the descriptor is of a file on the disk that has the fault.
+bool is_on_faulty_disk(int descriptor) {
+  std::array<char, 4096> path;
+  std::array<char, 32> link;
+  std::snprintf(link.data(), link.size(), "/proc/self/fd/%d", descriptor);
+  const ssize_t length = ::readlink(link.data(), path.data(), path.size());
+  if (length <= 0 || path[0] != '/' || descriptor <= STDERR_FILENO) return false;
+  const char* directory = std::getenv("STEADYFLUX_FAULT_IN");
+  return directory == nullptr || std::string_view(path.data(), static_cast<std::size_t>(length)).starts_with(directory);
+}
+
+ssize_t faulty_write(int descriptor, const void* bytes, std::size_t count) {
+  static std::atomic<bool> full = false;
+  if (fault().kind == Kind::kDiskFull && is_on_faulty_disk(descriptor)) {
+    if (comes_now(Kind::kDiskFull)) {
+      full = true;
+      count /= 2;
+      if (count > 0) return ::syscall(SYS_write, descriptor, bytes, count);
+    }
+    if (full) {
+      errno = ENOSPC;
+      return -1;
+    }
+  }
+  return ::syscall(SYS_write, descriptor, bytes, count);
+}
+
 }  // namespace
 
 extern "C" {
@@ -128,6 +162,16 @@ ssize_t pread(int descriptor, void* out, std::size_t count, off_t offset) {
 }
 ssize_t pread64(int descriptor, void* out, std::size_t count, off64_t offset) {
   return faulty_read(descriptor, out, count, offset);
+}
+
+ssize_t write(int descriptor, const void* bytes, std::size_t count) { return faulty_write(descriptor, bytes, count); }
+
+int fsync(int descriptor) {
+  if (fault().kind == Kind::kSyncError && is_on_faulty_disk(descriptor) && comes_now(Kind::kSyncError)) {
+    errno = ENOSPC;
+    return -1;
+  }
+  return static_cast<int>(::syscall(SYS_fsync, descriptor));
 }
 
 void* mmap(void* address, std::size_t size, int protection, int flags, int descriptor, off_t offset) noexcept {
