@@ -110,6 +110,7 @@ TEST(DoctorProgram, PrintsWhatItFindsAndSavesRatesThatPlansUse) {
   EXPECT_EQ(json.at("file_systems").size(), 2u);
   EXPECT_FALSE(json.at("advice").empty());
   EXPECT_EQ(Json::parse(run_program("plan --json" + model).output).at("rates"), "measured");
+  EXPECT_EQ(Json::parse(run_program("plan --json --device simulated" + model).output).at("rates"), "default");
   unsetenv("XDG_CACHE_HOME");
 }
 

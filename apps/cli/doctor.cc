@@ -18,6 +18,7 @@ namespace {
 
 struct DoctorFlags {
   std::string model = "spark";
+  std::string device = "auto";
   std::filesystem::path cache;
   int threads = 0;
   double seconds = 1;
@@ -29,6 +30,7 @@ int run_doctor(const DoctorFlags& flags) {
   doctor::Settings settings;
   settings.model = find_model(flags.model);
   settings.cache = flags.cache.empty() ? user_cache_dir() : flags.cache;
+  settings.device = flags.device;
   settings.threads = flags.threads > 0 ? flags.threads : available_threads();
   settings.seconds = flags.seconds;
   const std::filesystem::path rates = rates_path();
@@ -39,7 +41,7 @@ int run_doctor(const DoctorFlags& flags) {
   std::cout << (flags.json ? to_json(found) : to_text(found));
   if (!flags.save) return kDone;
   if (found.rates.disk_bytes <= 0) fail(ErrorCode::kIo, "no disk's rate could be measured: nothing is saved");
-  save_rates(rates, found.rates, found.threads);
+  save_rates(rates, found.rates, found.device, found.threads);
   std::cerr << "saved for predicted seconds: " << rates.string() << '\n';
   return kDone;
 }
@@ -52,6 +54,9 @@ Command add_doctor(CLI::App& program) {
   app.add_option("--model", flags->model, "The model whose disk is measured: a directory, \"spark\", or an ID")
       ->capture_default_str();
   app.add_option("--prompt-cache", flags->cache, "The directory whose disk is measured as the cache's");
+  app.add_option("--device", flags->device, "What computes: auto, cpu or simulated")
+      ->check(CLI::IsMember({"auto", "cpu", "simulated"}))
+      ->capture_default_str();
   app.add_option("--threads", flags->threads, "Worker threads; 0: one per processor")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();

@@ -19,7 +19,7 @@ struct Rates {
   OpRates f32;
   OpRates bf16;
   double disk_bytes = 0;   // direct reads
-  double copy_bytes = 0;   // from the host to a discrete device
+  double copy_bytes = 0;   // from the host to a discrete device; 0 where its memory is the host's
   double touch_bytes = 0;  // memory taken from the system for the first time
 
   const OpRates& of(DType activations) const { return activations == DType::kBF16 ? bf16 : f32; }

@@ -107,7 +107,7 @@ class Engine::Impl {
         options_(resolved(options, system_.memory())),
         model_(open_model(find_model(options.model))),
         backend_(make_backend(options_, system_.memory())),
-        measured_rates_(load_rates(options_.rates, num_threads())),
+        measured_rates_(load_rates(options_.rates, backend_->name(), num_threads())),
         cache_(model_, *backend_, options_.prompt_cache, options_.prompt_cache_bytes) {}
 
   Plan plan(const Request& asked) {
@@ -173,12 +173,10 @@ class Engine::Impl {
             default_rates(threads)};
   }
 
-  // With the rates that are shown. Those of copies are measured nowhere.
+  // With the rates that are shown.
   PlanSettings public_settings() const {
     PlanSettings shown = settings(options_);
-    const double copy_bytes = shown.rates.copy_bytes;
     shown.rates = measured_rates_.value_or(shown.rates);
-    shown.rates.copy_bytes = copy_bytes;
     return shown;
   }
 

@@ -13,6 +13,8 @@ namespace {
 using OrderedJson = nlohmann::ordered_json;
 
 constexpr const char* kThreads = "threads";
+constexpr const char* kDevice = "device";
+constexpr const char* kCopyBytes = "copy_bytes";
 
 template <typename AnyRates, typename Visit>
 void visit_op_rates(AnyRates& rates, const Visit& visit) {
@@ -49,30 +51,33 @@ Rates read_rates(const Json& json) {
   visit_op_rates(rates.f32, ReadRate{json.at("f32")});
   visit_op_rates(rates.bf16, ReadRate{json.at("bf16")});
   visit_machine_rates(rates, ReadRate{json});
+  if (json.contains(kCopyBytes)) ReadRate{json}(kCopyBytes, rates.copy_bytes);
   return rates;
 }
 
 }  // namespace
 
-std::string rates_json(const Rates& rates, int threads) {
-  OrderedJson json = {{kThreads, threads}, {"f32", op_rates_json(rates.f32)}, {"bf16", op_rates_json(rates.bf16)}};
+std::string rates_json(const Rates& rates, std::string_view device, int threads) {
+  OrderedJson json = {
+      {kDevice, device}, {kThreads, threads}, {"f32", op_rates_json(rates.f32)}, {"bf16", op_rates_json(rates.bf16)}};
   visit_machine_rates(rates, [&](const char* name, double value) { json[name] = value; });
+  if (rates.copy_bytes > 0) json[kCopyBytes] = rates.copy_bytes;
   return json.dump(2) + "\n";
 }
 
-void save_rates(const std::filesystem::path& path, const Rates& rates, int threads) {
+void save_rates(const std::filesystem::path& path, const Rates& rates, std::string_view device, int threads) {
   std::error_code error;
   std::filesystem::create_directories(path.parent_path(), error);
   if (error) fail(ErrorCode::kIo, "cannot make ", path.parent_path().string(), ": ", error.message());
   AtomicFile file(path);
-  file.write(rates_json(rates, threads));
+  file.write(rates_json(rates, device, threads));
   file.commit();
 }
 
-std::optional<Rates> load_rates(const std::filesystem::path& path, int threads) {
+std::optional<Rates> load_rates(const std::filesystem::path& path, std::string_view device, int threads) {
   try {
     const Json json = read_json(path);
-    if (json.at(kThreads).get<int>() != threads) return std::nullopt;
+    if (json.at(kDevice).get<std::string>() != device || json.at(kThreads).get<int>() != threads) return std::nullopt;
     return read_rates(json);
   } catch (const Error&) {
     return std::nullopt;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "pipeline/bench/synthetic_checkpoint.h"
+#include "pipeline/rates_file.h"
 #include "platform/temporary_dir.h"
 #include "steadyflux/steadyflux.h"
 
@@ -173,6 +174,23 @@ std::vector<std::string> placement(const Plan& plan) {
     }
   }
   return places;
+}
+
+TEST_F(DeviceTest, AMeasuredCopyRateChangesPredictedSecondsAlone) {
+  EngineOptions options = device_options(smallest());
+  options.rates = directory_->path() / "rates.json";
+  const auto plan_with = [&](double copy_bytes) {
+    Rates rates = default_rates(options.threads);
+    rates.copy_bytes = copy_bytes;
+    save_rates(options.rates, rates, "simulated", options.threads);
+    return Engine::open(options).plan(request());
+  };
+  const Plan usual = Engine::open(device_options(smallest())).plan(request());
+  const Plan slow = plan_with(1e6);
+  EXPECT_TRUE(slow.rates_measured);
+  EXPECT_GT(slow.predicted_seconds, 10 * usual.predicted_seconds);
+  EXPECT_EQ(placement(slow), placement(usual));
+  EXPECT_EQ(plan_with(1e12).peak_bytes, usual.peak_bytes);
 }
 
 TEST_F(DeviceTest, AnAutomaticBudgetIsWhatTheDeviceHasLessTheReserve) {

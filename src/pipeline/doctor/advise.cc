@@ -17,6 +17,10 @@ std::string mib(double bytes) { return format_bytes(static_cast<std::uint64_t>(b
 void advise_budget(const Examination& found, std::vector<std::string>& advice) {
   advice.push_back("budget: --ram auto takes " + format_bytes(found.auto_budget_bytes) + " here; " +
                    format_bytes(found.memory.usable_available_bytes()) + " are available now");
+  if (found.discrete) {
+    advice.push_back("budget of device memory: --vram auto takes " + format_bytes(found.discrete->auto_budget_bytes) +
+                     " here");
+  }
   if (found.memory.usable_available_bytes() < found.auto_budget_bytes) {
     const auto available_mib =
         static_cast<std::uint64_t>(static_cast<double>(found.memory.usable_available_bytes()) / kMiB);

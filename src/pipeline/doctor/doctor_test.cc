@@ -22,6 +22,7 @@ Examination healthy() {
   found.memory.available_bytes = 15 * kGiB;
   found.auto_budget_bytes = 14 * kGiB;
   found.bf16_products = true;
+  found.device = "cpu";
   found.instruction_set = "avx512_core_bf16";
   found.rates = default_rates(8);
   found.rates.disk_bytes = 3e9;
@@ -81,6 +82,40 @@ TEST(Examination, IsTextAndJson) {
   EXPECT_TRUE(json.at("lock_limit_bytes").is_null());
   EXPECT_EQ(json.at("rates").at("f32").at("linear_flops"), found.rates.f32.linear_flops);
   EXPECT_EQ(json.at("file_systems")[0].at("direct_reads"), true);
+}
+
+TEST(Examination, OfADiscreteDeviceHasItsMemoryAndCopyRate) {
+  Examination found = healthy();
+  found.device = "card";
+  EXPECT_EQ(to_text(found).find("device memory"), std::string::npos);
+  EXPECT_TRUE(nlohmann::json::parse(to_json(found)).at("device_memory").is_null());
+  found.discrete = {8 * kGiB, 256 * kMiB, 7680 * kMiB};
+  found.rates.copy_bytes = 2.4e10;
+  const std::string text = to_text(found);
+  EXPECT_NE(text.find("card with 8.00 GiB, copies to it at 24.0 GB/s"), std::string::npos) << text;
+  EXPECT_TRUE(advises(found, "--vram auto takes 7.50 GiB"));
+  const auto json = nlohmann::json::parse(to_json(found));
+  EXPECT_EQ(json.at("device_memory").at("total_bytes"), 8 * kGiB);
+  EXPECT_EQ(json.at("device_memory").at("auto_budget_bytes"), 7680 * kMiB);
+  EXPECT_EQ(json.at("rates").at("copy_bytes"), 2.4e10);
+}
+
+TEST(Examination, MeasuresCopiesToADeviceAndRatesOnIt) {
+  const TemporaryDir directory("doctor_test");
+  Settings settings;
+  settings.model = settings.cache = directory.path();
+  settings.seconds = 0.001;
+  settings.device = "simulated";
+  settings.simulated_device.copy_bytes_per_second = 1e9;
+  const Examination found = examine(settings);
+  EXPECT_EQ(found.device, "simulated");
+  ASSERT_TRUE(found.discrete);
+  EXPECT_EQ(found.discrete->memory_bytes, settings.simulated_device.memory_bytes);
+  EXPECT_LE(found.rates.copy_bytes, 1e9);
+  EXPECT_GT(found.rates.copy_bytes, 1e8);
+  EXPECT_GT(found.rates.bf16.linear_flops, 1e6);
+  settings.device = "cpu";
+  EXPECT_FALSE(examine(settings).discrete);
 }
 
 TEST(DiskRate, ReadsALargeFileAndNoSmallOne) {

@@ -70,6 +70,10 @@ std::string to_text(const Examination& found) {
             found.lock_limit_bytes ? "up to " + format_bytes(*found.lock_limit_bytes) : std::string("without limit"));
   lines.add("processors", found.threads, " threads, products by ", found.instruction_set,
             found.bf16_products ? ", bf16" : "");
+  if (found.discrete) {
+    lines.add("device memory", found.device, " with ", format_bytes(found.discrete->memory_bytes), ", copies to it at ",
+              giga(found.rates.copy_bytes, "GB/s"));
+  }
   lines.add("f32", op_rates_text(found.rates.f32));
   lines.add("bf16", op_rates_text(found.rates.bf16));
   lines.add("memory rate", "copies ", giga(found.copy_bytes, "GB/s"), ", first touch ",
@@ -90,13 +94,21 @@ std::string to_json(const Examination& found) {
                {"swap_free_bytes", memory.swap_free_bytes},
                {"lock_limit_bytes", nullptr},
                {"auto_budget_bytes", found.auto_budget_bytes},
+               {"device", found.device},
+               {"device_memory", nullptr},
                {"threads", found.threads},
                {"instruction_set", found.instruction_set},
                {"bf16_products", found.bf16_products},
                {"copy_bytes_per_second", found.copy_bytes},
-               {"rates", Json::parse(rates_json(found.rates, found.threads))},
+               {"rates", Json::parse(rates_json(found.rates, found.device, found.threads))},
                {"file_systems", Json::array()},
                {"advice", found.advice}};
+  if (found.discrete) {
+    json["device_memory"] = {{"total_bytes", found.discrete->memory_bytes},
+                             {"overhead_bytes", found.discrete->overhead_bytes},
+                             {"auto_budget_bytes", found.discrete->auto_budget_bytes},
+                             {"copy_bytes_per_second", found.rates.copy_bytes}};
+  }
   if (memory.group_limit_bytes) json["group_limit_bytes"] = *memory.group_limit_bytes;
   if (memory.group_available_bytes) json["group_available_bytes"] = *memory.group_available_bytes;
   if (found.lock_limit_bytes) json["lock_limit_bytes"] = *found.lock_limit_bytes;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "memory/admission.h"
 #include "pipeline/doctor/op_rates.h"
+#include "pipeline/make_backend.h"
 #include "platform/page_region.h"
 
 namespace steadyflux::doctor {
@@ -58,6 +59,20 @@ std::optional<DiskRate> rate_of_cache(const fs::path& directory, double seconds)
   }
 }
 
+std::unique_ptr<Backend> open_device(const Settings& settings, Examination& found) {
+  EngineOptions options;
+  options.device = settings.device;
+  options.simulated_device = settings.simulated_device;
+  options.threads = settings.threads;
+  auto backend = make_backend(options, found.memory);
+  found.device = backend->name();
+  if (!backend->is_discrete()) return backend;
+  const DeviceMemory memory = backend->device_memory();
+  found.discrete = {memory.capacity_bytes, memory.overhead_bytes, auto_device_budget_bytes(memory.capacity_bytes)};
+  found.rates.copy_bytes = measure_device_copy_rate(*backend, settings.seconds / 2);
+  return backend;
+}
+
 }  // namespace
 
 Examination examine(const Settings& settings) {
@@ -72,7 +87,7 @@ Examination examine(const Settings& settings) {
 
   found.rates.touch_bytes = measure_touch_rate();
   found.copy_bytes = measure_copy_rate(settings.threads, settings.seconds / 2);
-  const auto backend = make_cpu_backend({.num_threads = settings.threads});
+  const auto backend = open_device(settings, found);
   found.rates.f32 = measure_op_rates(*backend, DType::kF32, settings.seconds);
   found.rates.bf16 = measure_op_rates(*backend, DType::kBF16, settings.seconds);
 

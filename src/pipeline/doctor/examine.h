@@ -10,11 +10,14 @@
 #include "memory/rates.h"
 #include "pipeline/doctor/disk_rate.h"
 #include "platform/system_memory.h"
+#include "steadyflux/steadyflux.h"
 
 namespace steadyflux::doctor {
 
 struct Settings {
-  std::filesystem::path model;  // a model's directory: its largest weight file is read
+  std::string device = "auto";            // as EngineOptions::device
+  SimulatedDevice simulated_device = {};  // of the device "simulated"
+  std::filesystem::path model;            // a model's directory: its largest weight file is read
   std::filesystem::path cache;  // where results are kept; an enclosing directory stands for one that is not there
   int threads = 1;
   double seconds = 1;  // spent on each rate
@@ -29,10 +32,19 @@ struct FileSystem {
   std::optional<DiskRate> rate;  // nothing when no file could be made or read there
 };
 
+// A device with memory of its own. What it copies weights at is among the rates.
+struct DiscreteDevice {
+  std::uint64_t memory_bytes = 0;
+  std::uint64_t overhead_bytes = 0;     // that the backend itself takes at most
+  std::uint64_t auto_budget_bytes = 0;  // what --vram auto takes
+};
+
 struct Examination {
   SystemMemory memory;
   std::uint64_t auto_budget_bytes = 0;            // what --ram auto takes
   std::optional<std::uint64_t> lock_limit_bytes;  // nothing: no limit
+  std::string device;                             // the backend's name
+  std::optional<DiscreteDevice> discrete;         // nothing where the device's memory is the host's
   int threads = 0;
   std::string instruction_set;  // for matrix products
   bool bf16_products = false;

@@ -1,13 +1,16 @@
 #include "pipeline/doctor/op_rates.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <vector>
 
 #include "backend/arena.h"
 #include "backend/executor.h"
 #include "backend/measure/measure_backend.h"
 #include "base/function_ref.h"
 #include "base/thread_pool.h"
+#include "memory/group_reader.h"
 #include "platform/page_region.h"
 
 namespace steadyflux::doctor {
@@ -23,6 +26,7 @@ constexpr std::int64_t kSide = 128;
 constexpr std::int64_t kChannels = 256;
 constexpr std::int64_t kGroups = 32;
 
+constexpr std::size_t kFillBytes = std::size_t{4} << 20;
 constexpr std::size_t kTouchBytes = std::size_t{512} << 20;
 constexpr std::size_t kCopyBytes = std::size_t{256} << 20;
 constexpr std::size_t kCopyPieceBytes = std::size_t{4} << 20;
@@ -37,12 +41,23 @@ class Stopwatch {
 };
 
 // Small numbers of either sign, as f32 and as bf16 alike.
-void fill_values(std::span<std::byte> memory) {
+std::vector<std::byte> small_values(std::size_t num_bytes) {
+  std::vector<std::byte> values(num_bytes);
   std::uint32_t state = 1;
-  for (std::size_t at = 0; at + sizeof(std::uint32_t) <= memory.size(); at += sizeof(std::uint32_t)) {
+  for (std::size_t at = 0; at + sizeof(std::uint32_t) <= values.size(); at += sizeof(std::uint32_t)) {
     state = state * 1664525u + 1013904223u;
     const std::uint32_t value = (state & 0x80FF80FFu) | 0x3C003C00u;
-    std::memcpy(memory.data() + at, &value, sizeof(value));
+    std::memcpy(values.data() + at, &value, sizeof(value));
+  }
+  return values;
+}
+
+void fill_region(Backend& backend, const Region& region) {
+  const std::vector<std::byte> values = small_values(kFillBytes);
+  for (std::size_t at = 0; at < region.size_bytes(); at += values.size()) {
+    const std::size_t num_bytes = std::min(values.size(), region.size_bytes() - at) / sizeof(float) * sizeof(float);
+    const auto count = static_cast<std::int64_t>(num_bytes / sizeof(float));
+    backend.upload({values.data(), num_bytes}, Tensor(region.data() + at, DType::kF32, {count}));
   }
 }
 
@@ -59,10 +74,11 @@ Timed time_work(Backend& backend, double seconds, Work work) {
   Arena measuring = Arena::measuring();
   work(Executor(measure, measuring));
   const auto region = backend.reserve(measuring.peak_bytes());
-  fill_values({region->data(), region->size_bytes()});
+  fill_region(backend, *region);
   const auto run = [&] {
     Arena arena(region->data(), region->size_bytes());
     work(Executor(backend, arena));
+    backend.wait(backend.record(Stream::kCompute));
   };
   run();
   const Stopwatch watch;
@@ -134,6 +150,24 @@ OpRates measure_op_rates(Backend& backend, DType activations, double seconds) {
   const Timed other = time(run_other);
   rates.other_bytes = other.cost.bytes / other.seconds;
   return rates;
+}
+
+double measure_device_copy_rate(Backend& backend, double seconds) {
+  constexpr std::size_t kBytes = GroupReader::kBytesPerRead;
+  const auto host = backend.reserve_host(2 * kBytes);
+  const auto device = backend.reserve(2 * kBytes);
+  const auto copy = [&](std::size_t half) {
+    return backend.copy_async({host->data() + half * kBytes, kBytes}, device->data() + half * kBytes);
+  };
+  backend.wait(copy(0));
+  const Stopwatch watch;
+  double copied = 0;
+  do {
+    copy(0);
+    backend.wait(copy(1));
+    copied += 2 * static_cast<double>(kBytes);
+  } while (watch.seconds() < seconds);
+  return copied / watch.seconds();
 }
 
 double measure_touch_rate() {
