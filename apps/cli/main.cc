@@ -1,6 +1,7 @@
 // The command `steadyflux`.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <new>
@@ -56,18 +57,37 @@ int flush_data(int exit_code) {
   return exit_code == kDone ? int{kFailure} : exit_code;
 }
 
+constexpr const char* kOutOfMemory = "steadyflux: the system has no memory left for the program itself\n";
+
+// Destructors that need memory, as the JSON library's do, cannot say so by an exception: the program ends in them.
+// What is being written then has a hidden name of its own, but there is none while JSON is made or taken apart.
+[[noreturn]] void end_in_words() {
+  if (std::current_exception()) {
+    try {
+      throw;
+    } catch (const std::bad_alloc&) {
+      std::fputs(kOutOfMemory, stderr);
+      std::_Exit(kFailure);
+    } catch (...) {
+      std::fputs("steadyflux: unexpected failure where none can be handled\n", stderr);
+    }
+  }
+  std::abort();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   steadyflux::limit_malloc_arenas();
   steadyflux::ignore_file_size_signal();
+  std::set_terminate(end_in_words);
   try {
     return flush_data(run(argc, argv));
   } catch (const Error& error) {
     std::cerr << "steadyflux: " << error.what() << '\n';
     return exit_code_of(error.code());
   } catch (const std::bad_alloc&) {
-    std::cerr << "steadyflux: the system has no memory left for the program itself\n";
+    std::cerr << kOutOfMemory;
     return kFailure;
   } catch (const std::exception& error) {
     std::cerr << "steadyflux: unexpected failure: " << error.what() << '\n';

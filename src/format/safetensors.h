@@ -64,6 +64,9 @@ class SafetensorsWriter {
     std::uint64_t remaining_bytes = 0;
   };
 
+  // The header is worded before there is a file: where memory runs out in that, nothing half-written can be left.
+  SafetensorsWriter(const std::string& header, const std::filesystem::path& path, std::vector<TensorSpec>&& tensors);
+
   std::vector<Pending> pending_;
   std::size_t next_ = 0;
   AtomicFile file_;

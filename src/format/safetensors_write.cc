@@ -69,14 +69,17 @@ std::string length_bytes(std::uint64_t length) {
 
 SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, std::vector<TensorSpec> tensors,
                                      const std::map<std::string, std::string>& metadata)
+    : SafetensorsWriter(header_text(tensors, metadata), path, std::move(tensors)) {}
+
+SafetensorsWriter::SafetensorsWriter(const std::string& header, const std::filesystem::path& path,
+                                     std::vector<TensorSpec>&& tensors)
     : file_(path) {
-  const std::string text = header_text(tensors, metadata);
   for (TensorSpec& tensor : tensors) {
     const std::uint64_t num_bytes = tensor_bytes(tensor);
     pending_.push_back({std::move(tensor.name), num_bytes});
   }
-  file_.write(length_bytes(text.size()));
-  file_.write(text);
+  file_.write(length_bytes(header.size()));
+  file_.write(header);
 }
 
 void SafetensorsWriter::write(std::string_view name, std::span<const std::byte> bytes) {

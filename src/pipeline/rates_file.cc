@@ -69,8 +69,9 @@ void save_rates(const std::filesystem::path& path, const Rates& rates, std::stri
   std::error_code error;
   std::filesystem::create_directories(path.parent_path(), error);
   if (error) fail(ErrorCode::kIo, "cannot make ", path.parent_path().string(), ": ", error.message());
+  const std::string text = rates_json(rates, device, threads);
   AtomicFile file(path);
-  file.write(rates_json(rates, device, threads));
+  file.write(text);
   file.commit();
 }
 
