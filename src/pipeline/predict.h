@@ -6,7 +6,7 @@
 
 namespace steadyflux {
 
-// Seconds of one stage: its first touch of memory and its resident weights' reading, then every pass, of which reading
+// Seconds of one stage: its first touch of memory, then every pass, of which reading (in the first, of all weights)
 // hides behind computing or the other way round. `activations` is the dtype between operations.
 double predict_seconds(const StagePlan& stage, DType activations, const Rates& rates);
 
