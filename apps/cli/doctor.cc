@@ -50,7 +50,7 @@ int run_doctor(const DoctorFlags& flags) {
 
 Command add_doctor(CLI::App& program) {
   auto flags = std::make_shared<DoctorFlags>();
-  CLI::App& app = *program.add_subcommand("doctor", "Say what this machine has and what to set; takes about 15 s");
+  CLI::App& app = *program.add_subcommand("doctor", "Say what this machine has and what to set; takes about 20 s");
   app.add_option("--model", flags->model, "The model whose disk is measured: a directory, \"spark\", or an ID")
       ->capture_default_str();
   app.add_option("--prompt-cache", flags->cache, "The directory whose disk is measured as the cache's");

@@ -1,7 +1,7 @@
 // How fast a machine is, for predicting how long a plan takes.
 #pragma once
 
-#include <string_view>
+#include <span>
 
 #include "base/dtype.h"
 
@@ -24,6 +24,9 @@ struct Rates {
 
   const OpRates& of(DType activations) const { return activations == DType::kBF16 ? bf16 : f32; }
 };
+
+// Of each rate the middle value (of an even number, the larger of the two). `rates` is not empty.
+Rates median_rates(std::span<const Rates> rates);
 
 // Of a desktop with AVX2 and an NVMe disk. Choices between plans rest on these alone, so that a request is placed the
 // same on every run and every machine with equal budgets and threads; measured rates only change predicted seconds.

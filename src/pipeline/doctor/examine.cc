@@ -1,7 +1,10 @@
 #include "pipeline/doctor/examine.h"
 
 #include <algorithm>
+#include <cmath>
+#include <memory>
 #include <system_error>
+#include <vector>
 
 #include "backend/cpu/cpu_backend.h"
 #include "base/error.h"
@@ -14,6 +17,10 @@ namespace steadyflux::doctor {
 namespace {
 
 namespace fs = std::filesystem;
+
+// Rates are measured in rounds through all of them and medians kept, so that a moment in which the machine does
+// something else spoils none.
+constexpr double kSecondsPerRound = 0.2;
 
 fs::path largest_weight_file(const fs::path& directory) {
   fs::path largest;
@@ -69,8 +76,17 @@ std::unique_ptr<Backend> open_device(const Settings& settings, Examination& foun
   if (!backend->is_discrete()) return backend;
   const DeviceMemory memory = backend->device_memory();
   found.discrete = {memory.capacity_bytes, memory.overhead_bytes, auto_device_budget_bytes(memory.capacity_bytes)};
-  found.rates.copy_bytes = measure_device_copy_rate(*backend, settings.seconds / 2);
   return backend;
+}
+
+// Every rate once; the disk's is none of a device.
+Rates measure_round(Backend& backend, double seconds) {
+  Rates rates;
+  rates.touch_bytes = measure_touch_rate();
+  if (backend.is_discrete()) rates.copy_bytes = measure_device_copy_rate(backend, seconds);
+  rates.f32 = measure_op_rates(backend, DType::kF32, seconds);
+  rates.bf16 = measure_op_rates(backend, DType::kBF16, seconds);
+  return rates;
 }
 
 }  // namespace
@@ -85,11 +101,12 @@ Examination examine(const Settings& settings) {
   found.instruction_set = products.instruction_set;
   found.bf16_products = products.bf16;
 
-  found.rates.touch_bytes = measure_touch_rate();
   found.copy_bytes = measure_copy_rate(settings.threads, settings.seconds / 2);
   const auto backend = open_device(settings, found);
-  found.rates.f32 = measure_op_rates(*backend, DType::kF32, settings.seconds);
-  found.rates.bf16 = measure_op_rates(*backend, DType::kBF16, settings.seconds);
+  std::vector<Rates> rounds;
+  const int num_rounds = std::max(1, static_cast<int>(std::lround(settings.seconds / kSecondsPerRound)));
+  for (int i = 0; i < num_rounds; ++i) rounds.push_back(measure_round(*backend, settings.seconds / num_rounds));
+  found.rates = median_rates(rounds);
 
   const fs::path cache = existing_parent(settings.cache);
   found.file_systems.push_back(

@@ -27,7 +27,7 @@ constexpr std::int64_t kChannels = 256;
 constexpr std::int64_t kGroups = 32;
 
 constexpr std::size_t kFillBytes = std::size_t{4} << 20;
-constexpr std::size_t kTouchBytes = std::size_t{512} << 20;
+constexpr std::size_t kTouchBytes = std::size_t{256} << 20;
 constexpr std::size_t kCopyBytes = std::size_t{256} << 20;
 constexpr std::size_t kCopyPieceBytes = std::size_t{4} << 20;
 
