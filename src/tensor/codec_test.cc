@@ -218,24 +218,21 @@ TEST(Codec, WidensPlainTypes) {
   EXPECT_EQ(got, f32);
 }
 
-// ggml's own encoders leave, on 2^20 numbers of a normal distribution, an RMS error of these fractions of its spread;
-// these many here give the figure to a fifth of a per cent.
+// What ggml's own encoders (0.13.1, without importance) leave: the RMS error on 2^20 numbers of a normal distribution,
+// as a fraction of its spread. Ours were measured to be 2 to 4 per cent below: more than this many numbers vary by.
 TEST(Codec, KTypesLeaveNoLargerErrorThanGgml) {
   const std::vector<float> values = normal_values(1 << 17, 1.0f);
-  EXPECT_LT(rms_error(there_and_back(DType::kQ4K, values), values), 0.08);
-  EXPECT_LT(rms_error(there_and_back(DType::kQ5K, values), values), 0.04);
-  EXPECT_LT(rms_error(there_and_back(DType::kQ6K, values), values), 0.02);
+  EXPECT_LT(rms_error(there_and_back(DType::kQ4K, values), values), 0.07129);
+  EXPECT_LT(rms_error(there_and_back(DType::kQ5K, values), values), 0.03610);
+  EXPECT_LT(rms_error(there_and_back(DType::kQ6K, values), values), 0.01772);
 }
 
-// The largest error that a block may have by its scale alone: half a step of codes spread over the range, plus what the
-// scale and the minimum lose by their own rounding (half of 1/63 of the largest in the super-block, for each code).
-TEST(Codec, KTypesKeepValuesThatTheyCanRepresent) {
-  std::mt19937 random(11);
+// What has been decoded can be represented, and is met again within a small part of the first error.
+TEST(Codec, KTypesComeBackToWhatTheyCanRepresent) {
+  const std::vector<float> values = normal_values(64 * 256);
   for (const DType type : {DType::kQ4K, DType::kQ5K, DType::kQ6K}) {
-    // Decoded blocks with full ranges of codes and scales are met again within a small part of a step.
-    const std::vector<float> values = there_and_back(type, normal_values(64 * 256));
-    const std::vector<float> again = there_and_back(type, values);
-    EXPECT_LT(rms_error(again, values), 0.2 * rms_error(values, normal_values(64 * 256))) << dtype_name(type);
+    const std::vector<float> decoded = there_and_back(type, values);
+    EXPECT_LT(rms_error(there_and_back(type, decoded), decoded), 0.2 * rms_error(decoded, values)) << dtype_name(type);
   }
 }
 
