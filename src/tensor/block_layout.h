@@ -131,6 +131,39 @@ constexpr int iq4_xs_scale(const Iq4Xs& block, int b) {
   return (low | (high << 4)) - 32;
 }
 
+// Calls f with a null pointer to the type's block and returns what it returns; false for a type that has no such block.
+template <typename F>
+constexpr bool with_block(DType type, const F& f) {
+  switch (type) {
+    case DType::kQ8_0:
+      return f(static_cast<const Q8_0*>(nullptr));
+    case DType::kQ4_0:
+      return f(static_cast<const Q4_0*>(nullptr));
+    case DType::kQ4_1:
+      return f(static_cast<const Q4_1*>(nullptr));
+    case DType::kQ5_0:
+      return f(static_cast<const Q5_0*>(nullptr));
+    case DType::kQ5_1:
+      return f(static_cast<const Q5_1*>(nullptr));
+    case DType::kQ2K:
+      return f(static_cast<const Q2K*>(nullptr));
+    case DType::kQ3K:
+      return f(static_cast<const Q3K*>(nullptr));
+    case DType::kQ4K:
+      return f(static_cast<const Q4K*>(nullptr));
+    case DType::kQ5K:
+      return f(static_cast<const Q5K*>(nullptr));
+    case DType::kQ6K:
+      return f(static_cast<const Q6K*>(nullptr));
+    case DType::kIq4Nl:
+      return f(static_cast<const Iq4Nl*>(nullptr));
+    case DType::kIq4Xs:
+      return f(static_cast<const Iq4Xs*>(nullptr));
+    default:
+      return false;
+  }
+}
+
 static_assert(sizeof(Q4_0) == dtype_bytes(DType::kQ4_0) && sizeof(Q4_1) == dtype_bytes(DType::kQ4_1));
 static_assert(sizeof(Q5_0) == dtype_bytes(DType::kQ5_0) && sizeof(Q5_1) == dtype_bytes(DType::kQ5_1));
 static_assert(sizeof(Q8_0) == dtype_bytes(DType::kQ8_0) && sizeof(Q2K) == dtype_bytes(DType::kQ2K));

@@ -1,49 +1,11 @@
 #include "tensor/codec.h"
 
 #include "base/bf16.h"
-#include "tensor/block_codecs.h"
-#include "tensor/finite.h"
+#include "base/error.h"
+#include "tensor/block_decoders.h"
 
 namespace steadyflux::codec {
 namespace {
-
-// Calls f with a null pointer to the type's block; false if it has none with its scales inside.
-template <typename F>
-bool with_block(DType type, const F& f) {
-  switch (type) {
-    case DType::kQ8_0:
-      return f(static_cast<Q8_0*>(nullptr));
-    case DType::kQ4_0:
-      return f(static_cast<Q4_0*>(nullptr));
-    case DType::kQ4_1:
-      return f(static_cast<Q4_1*>(nullptr));
-    case DType::kQ5_0:
-      return f(static_cast<Q5_0*>(nullptr));
-    case DType::kQ5_1:
-      return f(static_cast<Q5_1*>(nullptr));
-    case DType::kQ2K:
-      return f(static_cast<Q2K*>(nullptr));
-    case DType::kQ3K:
-      return f(static_cast<Q3K*>(nullptr));
-    case DType::kQ4K:
-      return f(static_cast<Q4K*>(nullptr));
-    case DType::kQ5K:
-      return f(static_cast<Q5K*>(nullptr));
-    case DType::kQ6K:
-      return f(static_cast<Q6K*>(nullptr));
-    case DType::kIq4Nl:
-      return f(static_cast<Iq4Nl*>(nullptr));
-    case DType::kIq4Xs:
-      return f(static_cast<Iq4Xs*>(nullptr));
-    default:
-      return false;
-  }
-}
-
-template <typename Block>
-concept Encodable = requires(const float* values, Block& block) {
-  encode(values, block);
-};
 
 void expect_whole_blocks(DType type, std::int64_t count) {
   const std::int64_t block = block_shape(type).elements;
@@ -68,31 +30,13 @@ void decode_four_bit(const Tensor& matrix, std::int64_t first, std::int64_t coun
 
 void decode(DType type, const std::byte* blocks, std::int64_t count, float* values) {
   expect_whole_blocks(type, count);
-  const bool known = with_block(type, [&]<typename Block>(Block*) {
+  const bool known = with_block(type, [&]<typename Block>(const Block*) {
     const auto* from = reinterpret_cast<const Block*>(blocks);
     const std::int64_t elements = block_shape(type).elements;
     for (std::int64_t i = 0; i < count / elements; ++i) decode(from[i], values + i * elements);
     return true;
   });
   ensure(known, "no decoder of blocks of ", dtype_name(type));
-}
-
-bool can_encode(DType type) {
-  return with_block(type, []<typename Block>(Block*) { return Encodable<Block>; });
-}
-
-void encode(DType type, const float* values, std::int64_t count, std::byte* blocks) {
-  expect_whole_blocks(type, count);
-  expect_finite(values, count);
-  const bool known = with_block(type, [&]<typename Block>(Block*) {
-    if constexpr (Encodable<Block>) {
-      auto* to = reinterpret_cast<Block*>(blocks);
-      const std::int64_t elements = block_shape(type).elements;
-      for (std::int64_t i = 0; i < count / elements; ++i) encode(values + i * elements, to[i]);
-    }
-    return Encodable<Block>;
-  });
-  ensure(known, "no encoder of blocks of ", dtype_name(type));
 }
 
 float scale_at(const Tensor& weight, std::int64_t index) {

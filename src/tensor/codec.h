@@ -2,11 +2,14 @@
 //
 // Decoding: GGUF's types as ggml's reference does it, in f32 and in its order of operations (block_layout.h); nf4 and
 // fp4 as bitsandbytes does: code times scale, in f32. The results are the weights: all backends compute with these
-// bits. Encoding: q8_0, q4_0, q4_1, q5_0 and q5_1 have the bits of ggml's reference, nf4 and fp4 those of bitsandbytes.
-// Of q4_k, q5_k and q6_k only the reading is fixed; the scales written here make the sum of squared errors small.
+// bits.
 //
-// Values to encode must be finite, and scales fit into an f16: otherwise Error(kInvalidArgument) that says which
-// element. Thread rule: any thread; nothing is kept or allocated.
+// Encoding, which is the library sf_encode's: q8_0, q4_0, q4_1, q5_0 and q5_1 have the bits of ggml's reference, nf4
+// and fp4 those of bitsandbytes. Of q4_k, q5_k and q6_k only the reading is fixed; the scales written here make the sum
+// of squared errors small. Values must be finite, and scales fit into an f16: otherwise Error(kInvalidArgument) that
+// says which. The bits are the same on every processor.
+//
+// Thread rule: any thread; nothing is kept or allocated.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
 // Four bits that stand for unevenly spaced numbers: iq4_nl and iq4_xs.
-#include "tensor/block_codecs.h"
+#include "tensor/block_decoders.h"
 
 namespace steadyflux::codec {
 namespace {

@@ -1,5 +1,5 @@
 // Super-blocks of 256 with quantised scales inside: q2_k to q6_k.
-#include "tensor/block_codecs.h"
+#include "tensor/block_decoders.h"
 
 namespace steadyflux::codec {
 namespace {

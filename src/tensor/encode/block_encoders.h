@@ -1,4 +1,4 @@
-// One block of each type to and from f32: what codec.cc calls. Contracts are codec.h's.
+// One block of each type from f32: what encode.cc calls. Contracts are codec.h's.
 #pragma once
 
 #include <cmath>
@@ -7,19 +7,6 @@
 #include "tensor/block_layout.h"
 
 namespace steadyflux::codec {
-
-void decode(const Q4_0& block, float* values);
-void decode(const Q4_1& block, float* values);
-void decode(const Q5_0& block, float* values);
-void decode(const Q5_1& block, float* values);
-void decode(const Q8_0& block, float* values);
-void decode(const Q2K& block, float* values);
-void decode(const Q3K& block, float* values);
-void decode(const Q4K& block, float* values);
-void decode(const Q5K& block, float* values);
-void decode(const Q6K& block, float* values);
-void decode(const Iq4Nl& block, float* values);
-void decode(const Iq4Xs& block, float* values);
 
 void encode(const float* values, Q4_0& block);
 void encode(const float* values, Q4_1& block);

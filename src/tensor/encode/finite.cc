@@ -1,4 +1,4 @@
-#include "tensor/finite.h"
+#include "tensor/encode/finite.h"
 
 #include <algorithm>
 #include <bit>
