@@ -18,6 +18,7 @@ Command add_bench(CLI::App& program) {
   commands.emplace_back("step", add_bench_step(*bench));
   commands.emplace_back("stability", add_bench_stability(*bench));
   commands.emplace_back("stream", add_bench_stream(*bench));
+  commands.emplace_back("weights", add_bench_weights(*bench));
   return [bench, commands] {
     for (const auto& [name, command] : commands) {
       if (bench->got_subcommand(name)) return command();

@@ -11,5 +11,6 @@ Command add_bench_decode(CLI::App& bench);
 Command add_bench_stability(CLI::App& bench);
 Command add_bench_step(CLI::App& bench);
 Command add_bench_stream(CLI::App& bench);
+Command add_bench_weights(CLI::App& bench);
 
 }  // namespace steadyflux::cli

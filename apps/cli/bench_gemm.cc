@@ -1,5 +1,4 @@
 // steadyflux bench gemm: the rate of the machine's matrix library on the shapes of a denoising step.
-#include <charconv>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -36,28 +35,6 @@ struct GemmWork {
   DType activations = DType::kF32;
 };
 
-// "1024x3072x768" or "1024x3072x768*19".
-GemmShape parse_shape(const std::string& text) {
-  constexpr std::int64_t kMaxSide = 1 << 20;
-  GemmShape shape;
-  const char* at = text.data();
-  const char* end = at + text.size();
-  for (std::int64_t* value : {&shape.m, &shape.n, &shape.k, &shape.count}) {
-    const auto [next, error] = std::from_chars(at, end, *value);
-    const bool last = value == &shape.count || (value == &shape.k && next == end);
-    const char separator = value == &shape.k ? '*' : 'x';
-    const bool well_formed = error == std::errc{} && *value >= 1 && *value <= kMaxSide &&
-                             (last ? next == end : next != end && *next == separator);
-    if (!well_formed) {
-      fail(ErrorCode::kInvalidArgument, "'", text,
-           "' is no shape; write MxNxK or MxNxK*COUNT, for example 512x768x768*4");
-    }
-    if (last) break;
-    at = next + 1;
-  }
-  return shape;
-}
-
 int threads_of(const EngineOptions& options) { return options.threads > 0 ? options.threads : available_threads(); }
 
 GemmWork work_of_model(const GemmFlags& flags) {
@@ -70,7 +47,7 @@ GemmWork work_of_model(const GemmFlags& flags) {
 
 GemmWork work_of_shapes(const GemmFlags& flags) {
   GemmWork work;
-  for (const std::string& text : flags.shapes) work.shapes.push_back(parse_shape(text));
+  for (const std::string& text : flags.shapes) work.shapes.push_back(parse_gemm_shape(text));
   const EngineOptions& options = flags.request.engine_options();
   const bool f32 = options.compute == ComputeDType::kAuto ? options.dtype == ModelDType::kF32
                                                           : options.compute == ComputeDType::kF32;

@@ -1,11 +1,35 @@
 #include "bench_output.h"
 
+#include <charconv>
 #include <cstdio>
 #include <iostream>
+
+#include "base/error.h"
 
 namespace steadyflux::cli {
 
 double gflops(double flops, double seconds) { return flops / seconds * 1e-9; }
+
+bench::GemmShape parse_gemm_shape(const std::string& text) {
+  constexpr std::int64_t kMaxSide = 1 << 20;
+  bench::GemmShape shape;
+  const char* at = text.data();
+  const char* end = at + text.size();
+  for (std::int64_t* value : {&shape.m, &shape.n, &shape.k, &shape.count}) {
+    const auto [next, error] = std::from_chars(at, end, *value);
+    const bool last = value == &shape.count || (value == &shape.k && next == end);
+    const char separator = value == &shape.k ? '*' : 'x';
+    const bool well_formed = error == std::errc{} && *value >= 1 && *value <= kMaxSide &&
+                             (last ? next == end : next != end && *next == separator);
+    if (!well_formed) {
+      fail(ErrorCode::kInvalidArgument, "'", text,
+           "' is no shape; write MxNxK or MxNxK*COUNT, for example 512x768x768*4");
+    }
+    if (last) break;
+    at = next + 1;
+  }
+  return shape;
+}
 
 Json shapes_json(const bench::GemmProbe& probe) {
   Json shapes = Json::array();

@@ -1,7 +1,8 @@
-// What the bench commands print alike.
+// What the bench commands read and print alike.
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "pipeline/bench/gemm_probe.h"
 
@@ -11,6 +12,9 @@ using Json = nlohmann::ordered_json;
 
 // 10^9 floating-point operations a second.
 double gflops(double flops, double seconds);
+
+// "1024x3072x768" or "1024x3072x768*19". Throws Error(kInvalidArgument) for anything else.
+bench::GemmShape parse_gemm_shape(const std::string& text);
 
 // [{m, n, k, count, seconds, gflops}], seconds being the median of one product.
 Json shapes_json(const bench::GemmProbe& probe);

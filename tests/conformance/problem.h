@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,8 @@ namespace steadyflux::conformance {
 struct Spec {
   double scale = 1;  // values are uniform in mean ± scale
   double mean = 0;
-  std::int64_t gap = 0;  // elements between the rows, never to be read or written
+  std::int64_t gap = 0;  // elements between the rows, never to be read or written; whole blocks of a quantised type
+  bool nested = false;   // the scales of an nf4 or fp4 weight
 };
 
 struct Problem {
@@ -33,7 +35,8 @@ class Builder {
   // `base` is where the block will lie; only its address is used.
   Builder(std::byte* base, Problem& problem);
 
-  // Filled with values: read, or changed in place.
+  // Filled with values: read, or changed in place. A matrix of i8 or a quantised type gets its scales; `scale` and
+  // `mean` mean nothing then.
   Tensor input(DType dtype, const Shape& shape, const Spec& spec = {});
   // Only written.
   Tensor output(DType dtype, const Shape& shape, const Spec& spec = {});
@@ -44,6 +47,10 @@ class Builder {
  private:
   Tensor place(DType dtype, const Shape& shape, std::int64_t gap);
   void fill(const Tensor& tensor, const Spec& spec);
+  void fill_codes(const Tensor& matrix);
+  void add_scales(Tensor& matrix, bool nested);
+  // The memory of a tensor in the image.
+  std::byte* in_image(const Tensor& tensor) { return problem_.image.data() + (tensor.data - base_); }
 
   std::byte* base_;
   Problem& problem_;
@@ -64,8 +71,12 @@ std::vector<Tensor> outputs_of(const ops::Op& op);
 // "f32", "bf16", … for case names.
 std::string name_of(DType dtype);
 
+// All types that only a matrix of weights may have.
+std::span<const DType> matrix_types();
+
 // One list for each family of operations.
 std::vector<Case> linear_cases();
+std::vector<Case> quantised_cases();
 std::vector<Case> norm_cases();
 std::vector<Case> attention_cases();
 std::vector<Case> conv_cases();

@@ -10,23 +10,6 @@ HWY_BEFORE_NAMESPACE();
 namespace steadyflux::cpu::HWY_NAMESPACE {
 namespace {
 
-template <class D>
-HWY_INLINE hn::Vec<D> load_element(D d, const float* from) {
-  return hn::LoadU(d, from);
-}
-template <class D>
-HWY_INLINE hn::Vec<D> load_element(D d, const std::uint16_t* from) {
-  return load_bf16(d, from);
-}
-template <class D>
-HWY_INLINE void store_element(D d, hn::Vec<D> value, float* to) {
-  hn::StoreU(value, d, to);
-}
-template <class D>
-HWY_INLINE void store_element(D d, hn::Vec<D> value, std::uint16_t* to) {
-  store_bf16(d, value, to);
-}
-
 template <ops::Activation kActivation, typename Out>
 HWY_INLINE void store_row(const float* row, std::size_t cols, const Epilogue& epilogue, Out* out) {
   for_lanes(cols, [&](auto d, std::size_t i) HWY_ATTR {

@@ -1,6 +1,7 @@
 #include "backend/cpu/linear.h"
 
 #include "backend/cpu/convert.h"
+#include "backend/cpu/decode.h"
 #include "backend/cpu/epilogue.h"
 
 namespace steadyflux::cpu {
@@ -14,7 +15,7 @@ constexpr std::int64_t kTileCols = 128;
 constexpr std::int64_t kGroupTiles = 4;
 // An input that has to be converted, or whose rows lie apart, is copied in strips of this depth, and the weights with
 // it. Weights alone are copied in one piece, if it is not larger than this.
-constexpr std::int64_t kStripDepth = 1024;
+constexpr std::int64_t kStripDepth = 1024;  // whole blocks of every quantised type
 constexpr std::int64_t kMostPanelBytes = 4 << 20;
 
 // How one part is cut. Everything follows from shapes, dtypes and strides.
@@ -105,11 +106,8 @@ Scratch prepare(Context& context, const ops::LinearMany& op, Arena& arena) {
 
 // Rows `rows` and columns `cols` of a matrix as `to`, without gaps.
 const std::byte* copy_block(const Tensor& matrix, Block rows, Block cols, DType to, std::byte* out) {
-  const std::size_t offset = dtype_bytes(matrix.dtype) * static_cast<std::size_t>(cols.begin);
-  const auto count = static_cast<std::size_t>(cols.count);
   for (std::int64_t r = 0; r < rows.count; ++r) {
-    convert(row_address(matrix, rows.begin + r) + offset, matrix.dtype,
-            out + static_cast<std::size_t>(r) * count * dtype_bytes(to), to, count);
+    decode_run(matrix, rows.begin + r, cols.begin, cols.count, out + bytes_of(to, r * cols.count), to);
   }
   return out;
 }

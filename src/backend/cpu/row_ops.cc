@@ -1,5 +1,6 @@
 #include "backend/cpu/row_ops.h"
 
+#include "backend/cpu/decode.h"
 #include "backend/cpu/row_kernels.h"
 #include "backend/cpu/rows.h"
 #include "base/bf16.h"
@@ -9,7 +10,7 @@ namespace steadyflux::cpu {
 namespace {
 
 // Elementwise work goes in runs of so many elements, whose f32 forms stay in the innermost cache.
-constexpr std::int64_t kRun = 1024;
+constexpr std::int64_t kRun = 1024;  // whole blocks of every quantised type
 
 // Scratch of an operation with up to two widened parameter vectors and `runs` f32 runs for each worker.
 struct Scratch {
@@ -165,7 +166,8 @@ void run(Context& context, const ops::EmbedRows& op, Arena& arena) {
            op.table.dim(0), " rows");
   }
   parallel_runs(context, op.out, [&](std::int64_t row, Block run, int worker) {
-    const float* embedding = widen_run(op.table, ids[row], run, scratch.run(worker, 0));
+    float* embedding = scratch.run(worker, 0);
+    decode_run(op.table, ids[row], run.begin, run.count, reinterpret_cast<std::byte*>(embedding), DType::kF32);
     const float* position = op.positions ? widen_run(op.positions, row, run, scratch.run(worker, 1)) : nullptr;
     const RunWriter out(run_address(op.out, row, run), op.out.dtype, scratch.run(worker, 2));
     add_activate_row(embedding, position, unsigned_size(run.count), ops::Activation::kNone, out.values());

@@ -157,6 +157,24 @@ HWY_INLINE void store_bf16(D, hn::Vec<D> value, std::uint16_t* to) {
   hn::StoreU(hn::TruncateTo(d16, hn::ShiftRight<16>(bits)), d16, to);
 }
 
+// The same for f32 or bf16, by the type of the address.
+template <class D>
+HWY_INLINE hn::Vec<D> load_element(D d, const float* from) {
+  return hn::LoadU(d, from);
+}
+template <class D>
+HWY_INLINE hn::Vec<D> load_element(D d, const std::uint16_t* from) {
+  return load_bf16(d, from);
+}
+template <class D>
+HWY_INLINE void store_element(D d, hn::Vec<D> value, float* to) {
+  hn::StoreU(value, d, to);
+}
+template <class D>
+HWY_INLINE void store_element(D d, hn::Vec<D> value, std::uint16_t* to) {
+  store_bf16(d, value, to);
+}
+
 }  // namespace steadyflux::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -1,5 +1,6 @@
 // Operations on rows of elements: lookup, gating, sums and the sampler's steps.
 #include "backend/reference/activation.h"
+#include "backend/reference/decoded.h"
 #include "backend/reference/elements.h"
 #include "backend/reference/kernels.h"
 
@@ -21,12 +22,13 @@ float load_float(const Tensor& tensor, std::int64_t row, std::int64_t column) {
 }  // namespace
 
 void compute(const ops::EmbedRows& op) {
+  const Decoded table(op.table);
   for_each_element(op.out, [&](std::int64_t row, std::int64_t column) {
     const std::int64_t id = op.ids.as<std::int32_t>()[row];
     ensure(id >= 0 && id < op.table.dim(0), "embed_rows: id ", id, " of row ", row, " is outside a table of ",
            op.table.dim(0), " rows");
     const double position = op.positions.empty() ? 0 : load(op.positions, row, column);
-    return load(op.table, id, column) + position;
+    return load(table.tensor(), id, column) + position;
   });
 }
 

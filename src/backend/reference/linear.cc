@@ -1,5 +1,6 @@
 // Linear layers.
 #include "backend/reference/activation.h"
+#include "backend/reference/decoded.h"
 #include "backend/reference/elements.h"
 #include "backend/reference/kernels.h"
 
@@ -27,7 +28,11 @@ void compute_part(const Tensor& x, const ops::LinearPart& part) {
 }  // namespace
 
 void compute(const ops::LinearMany& op) {
-  for (const ops::LinearPart& part : op.parts) compute_part(op.x, part);
+  for (ops::LinearPart part : op.parts) {
+    const Decoded weight(part.linear.weight);
+    part.linear.weight = weight.tensor();
+    compute_part(op.x, part);
+  }
 }
 
 }  // namespace steadyflux::reference

@@ -5,12 +5,15 @@
 namespace steadyflux::simulated {
 namespace {
 
-// Bytes from the first element to the end of the last, gaps between rows included.
-std::size_t extent_bytes(const Tensor& tensor) {
+// Blocks from that of the first element to that of the last, gaps between rows included.
+std::int64_t extent_blocks(const Tensor& tensor) {
   std::int64_t last = 0;
   for (int i = 0; i < tensor.rank(); ++i) last += (tensor.dim(i) - 1) * tensor.strides[static_cast<std::size_t>(i)];
-  const BlockShape block = block_shape(tensor.dtype);
-  return static_cast<std::size_t>(ceil_div(last + 1, block.elements)) * block.bytes;
+  return ceil_div(last + 1, block_shape(tensor.dtype).elements);
+}
+
+std::size_t extent_bytes(const Tensor& tensor) {
+  return static_cast<std::size_t>(extent_blocks(tensor)) * dtype_bytes(tensor.dtype);
 }
 
 // Bytes of the scales' values, and of the second table, from the first one of all on.
@@ -20,8 +23,7 @@ struct ScalesExtent {
 };
 ScalesExtent extent_of_scales(const Tensor& weight) {
   const bool nested = weight.scales.nested != nullptr;
-  const std::int64_t count =
-      weight.dtype == DType::kI8 ? weight.dim(0) : weight.shape.num_elements() / block_shape(weight.dtype).elements;
+  const std::int64_t count = weight.dtype == DType::kI8 ? weight.dim(0) : extent_blocks(weight);
   const std::int64_t end = weight.scales.first + count;
   const auto values = static_cast<std::size_t>(end) * (nested ? 1 : sizeof(float));
   const auto blocks = static_cast<std::size_t>(ceil_div(end, Scales::kNestedBlock));
