@@ -15,6 +15,7 @@
 //  * A result never depends on the number of threads.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <variant>
@@ -208,6 +209,20 @@ using Op =
 
 // "linear_many", "layer_norm", …: for traces, reports and messages.
 const char* op_name(const Op& op);
+
+// Operations that a profile takes together.
+enum class OpClass : std::uint8_t {
+  kLinear,
+  kAttention,
+  kConvolution,
+  kNorm,         // along rows or over groups of channels, with the rotation that is part of it
+  kElementwise,  // all that passes over its data once
+};
+inline constexpr std::size_t kNumOpClasses = 5;
+
+OpClass op_class(const Op& op);
+// "linear", "attention", …
+const char* op_class_name(OpClass op_class);
 
 // Throws Error(kInternal) that names the operation and the tensor when shapes, dtypes or strides break the contract.
 void check(const Op& op);

@@ -132,6 +132,16 @@ TEST(OpsCheck, PositionsCoverEveryRow) {
   EXPECT_NE(violation(op), "");
 }
 
+TEST(OpClass, GroupsOperationsByWhatTheyAreBoundBy) {
+  EXPECT_EQ(op_class(LinearMany{}), OpClass::kLinear);
+  EXPECT_EQ(op_class(Attention{}), OpClass::kAttention);
+  EXPECT_EQ(op_class(Conv2d{}), OpClass::kConvolution);
+  EXPECT_EQ(op_class(GroupNormApply{}), OpClass::kNorm);
+  EXPECT_EQ(op_class(QkNormRope{}), OpClass::kNorm);
+  EXPECT_EQ(op_class(Glu{}), OpClass::kElementwise);
+  EXPECT_STREQ(op_class_name(OpClass::kConvolution), "convolution");
+}
+
 TEST(OpsCheck, AllocatesNothingWhenAllIsWell) {
   const std::vector<LinearPart> parts = {{.linear = {.weight = bf16({6, 8}), .bias = f32({6})}, .out = f32({5, 6})}};
   const Op linear = LinearMany{f32({5, 8}), parts};

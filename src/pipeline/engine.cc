@@ -332,6 +332,7 @@ class Engine::Impl {
     for (PhaseReport& phase : result.phases) {
       phase.actual_device_peak_bytes = runner.device_peak_bytes(phase.name);
       phase.actual_read_bytes = runner.bytes_read(phase.name);
+      phase.operations = operation_reports(runner.profile(phase.name));
     }
     return finished;
   }

@@ -149,6 +149,12 @@ TEST_F(BehaviourTest, TheReportHoldsPhasesStepsAndImages) {
       EXPECT_GT(phase.at(key).get<std::uint64_t>(), 0u) << phase.at("name") << ' ' << key;
     }
     EXPECT_GT(phase.at("seconds").get<double>(), 0) << phase.at("name");
+    const Json& first_class = phase.at("operations").at(0);
+    EXPECT_EQ(first_class.at("name"), "linear") << phase.at("name");
+    EXPECT_GT(first_class.at("calls").get<int>(), 0);
+    EXPECT_GT(first_class.at("seconds").get<double>(), 0);
+    EXPECT_LT(first_class.at("seconds").get<double>(), phase.at("seconds").get<double>());
+    EXPECT_GT(first_class.at("flops").get<double>(), 0);
     for (const char* key : {"major_faults", "swap_in_bytes", "swap_out_bytes"}) {
       EXPECT_TRUE(phase.at(key).is_number_unsigned()) << key;
     }
