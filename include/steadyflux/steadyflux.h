@@ -23,7 +23,12 @@ namespace steadyflux {
 enum class ModelDType { kAuto, kF32, kBF16 };  // kAuto: bf16 if most of the transformer's weights are, otherwise f32
 
 // Element type of activations between operations. Residual streams, latents and all sums are f32 in either.
-enum class ComputeDType { kAuto, kF32, kBF16 };  // kAuto: the model's dtype
+enum class ComputeDType {
+  kAuto,  // the model's dtype
+  kF32,
+  kBF16,
+  kInt8,  // experimental: the model's dtype, but the transformer's blocks multiply with weights in integers of 8 bits
+};
 
 // Element type in which the initial noise is drawn.
 enum class NoiseDType { kAuto, kF32, kBF16 };  // kAuto: the model's dtype, as the reference pipeline does

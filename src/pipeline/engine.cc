@@ -151,6 +151,9 @@ class Engine::Impl {
 
   Embeddings encode(const Request& request) {
     if (request.prompts.size() != 1) fail(ErrorCode::kInvalidArgument, "encode takes exactly one prompt");
+    if (options_.compute == ComputeDType::kInt8) {
+      fail(ErrorCode::kInvalidArgument, "int8 has no effect on encoders, which compute in the model's type");
+    }
     Job job = prepare(request, nullptr);
     cache_.skip_kept_embeds(job, {});
     Carried carried = make_carried(job);

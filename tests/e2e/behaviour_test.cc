@@ -55,6 +55,13 @@ TEST_F(BehaviourTest, TheNumberOfThreadsChangesNoBit) {
   EXPECT_EQ(picture("seven.png", {"--threads", "7"}), one);
 }
 
+TEST_F(BehaviourTest, IntegersGiveTheSameBitsOnAnyNumberOfThreads) {
+  const std::string one = picture("one.png", {"--compute", "int8", "--threads", "1"});
+  EXPECT_EQ(picture("two.png", {"--compute", "int8", "--threads", "2"}), one);
+  picture("float.png", {});
+  EXPECT_NE(pixels("float.png"), pixels("one.png"));
+}
+
 TEST_F(BehaviourTest, AnImageOfABatchIsTheImageAlone) {
   expect_done(generate({"--seed", "40", "--count", "5", "--out", (out() / "batch-%s.png").string()}));
   EXPECT_EQ(files_out(),
