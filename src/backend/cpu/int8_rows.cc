@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/bf16.h"
 #include "ops/ops.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -18,28 +19,63 @@ namespace {
 using Words = hn::ScalableTag<std::int16_t>;
 using Sums = hn::RepartitionToWide<Words>;
 
-float largest_magnitude(const float* row, std::size_t count) {
+// Four running vectors, so that none waits for itself.
+float magnitude_f32(const float* row, std::size_t count) {
   const Floats d;
-  auto largest = hn::Zero(d);
-  float tail = 0;
-  for_lanes(count, [&](auto dd, std::size_t i) HWY_ATTR {
-    const auto magnitude = hn::Abs(hn::LoadU(dd, row + i));
-    if constexpr (std::is_same_v<decltype(dd), Floats>) {
-      largest = hn::Max(largest, magnitude);
-    } else {
-      tail = std::max(tail, hn::GetLane(magnitude));
-    }
-  });
-  return std::max(tail, hn::GetLane(hn::MaxOfLanes(d, largest)));
+  const std::size_t lanes = hn::Lanes(d);
+  auto largest0 = hn::Zero(d);
+  auto largest1 = hn::Zero(d);
+  auto largest2 = hn::Zero(d);
+  auto largest3 = hn::Zero(d);
+  std::size_t i = 0;
+  for (; i + 4 * lanes <= count; i += 4 * lanes) {
+    largest0 = hn::Max(largest0, hn::Abs(hn::LoadU(d, row + i)));
+    largest1 = hn::Max(largest1, hn::Abs(hn::LoadU(d, row + i + lanes)));
+    largest2 = hn::Max(largest2, hn::Abs(hn::LoadU(d, row + i + 2 * lanes)));
+    largest3 = hn::Max(largest3, hn::Abs(hn::LoadU(d, row + i + 3 * lanes)));
+  }
+  const auto largest = hn::Max(hn::Max(largest0, largest1), hn::Max(largest2, largest3));
+  float result = hn::GetLane(hn::MaxOfLanes(d, largest));
+  for (; i < count; ++i) result = std::max(result, std::fabs(row[i]));
+  return result;
+}
+
+// Without the sign, bf16 numbers are in the order of their bits.
+float magnitude_bf16(const std::uint16_t* row, std::size_t count) {
+  const hn::ScalableTag<std::uint16_t> d;
+  const std::size_t lanes = hn::Lanes(d);
+  const auto no_sign = hn::Set(d, std::uint16_t{0x7FFF});
+  auto largest0 = hn::Zero(d);
+  auto largest1 = hn::Zero(d);
+  std::size_t i = 0;
+  for (; i + 2 * lanes <= count; i += 2 * lanes) {
+    largest0 = hn::Max(largest0, hn::And(hn::LoadU(d, row + i), no_sign));
+    largest1 = hn::Max(largest1, hn::And(hn::LoadU(d, row + i + lanes), no_sign));
+  }
+  HWY_ALIGN std::uint16_t largest[hn::MaxLanes(d)];
+  hn::Store(hn::Max(largest0, largest1), d, largest);
+  std::uint16_t bits = *std::max_element(largest, largest + lanes);
+  for (; i < count; ++i) bits = std::max(bits, static_cast<std::uint16_t>(row[i] & 0x7FFF));
+  return float_from_bf16({bits});
+}
+
+template <class D>
+HWY_INLINE hn::Vec<D> element(D d, const float* from) {
+  return hn::LoadU(d, from);
+}
+template <class D>
+HWY_INLINE hn::Vec<D> element(D d, const std::uint16_t* from) {
+  return load_bf16(d, from);
 }
 
 // Elements [i, i + L) of a row as integers of 32 bits.
-template <class D>
-HWY_INLINE hn::Vec<hn::RebindToSigned<D>> integers_at(D d, const float* row, std::size_t i, float inverse) {
-  return hn::NearestInt(hn::Mul(hn::LoadU(d, row + i), hn::Set(d, inverse)));
+template <class D, typename Element>
+HWY_INLINE hn::Vec<hn::RebindToSigned<D>> integers_at(D d, const Element* row, std::size_t i, float inverse) {
+  return hn::NearestInt(hn::Mul(element(d, row + i), hn::Set(d, inverse)));
 }
 
-void x_bytes(const float* row, std::size_t count, float inverse, std::uint8_t* out) {
+template <typename Element>
+HWY_INLINE void x_bytes(const Element* row, std::size_t count, float inverse, std::uint8_t* out) {
   for_lanes(count, [=](auto d, std::size_t i) HWY_ATTR {
     const hn::RebindToSigned<decltype(d)> di;
     const hn::Rebind<std::uint8_t, decltype(d)> bytes;
@@ -48,7 +84,8 @@ void x_bytes(const float* row, std::size_t count, float inverse, std::uint8_t* o
   });
 }
 
-std::int32_t weight_bytes(const float* row, std::size_t count, float inverse, std::int8_t* out) {
+template <typename Element>
+HWY_INLINE std::int32_t weight_bytes(const Element* row, std::size_t count, float inverse, std::int8_t* out) {
   const hn::RebindToSigned<Floats> di;
   auto sum = hn::Zero(di);
   std::int32_t tail = 0;
@@ -65,11 +102,31 @@ std::int32_t weight_bytes(const float* row, std::size_t count, float inverse, st
   return tail + hn::GetLane(hn::SumOfLanes(di, sum));
 }
 
-void float_words(const float* row, std::size_t count, float inverse, std::int16_t* out) {
+template <typename Element>
+HWY_INLINE void words(const Element* row, std::size_t count, float inverse, std::int16_t* out) {
   for_lanes(count, [=](auto d, std::size_t i) HWY_ATTR {
     const hn::Rebind<std::int16_t, decltype(d)> words;
     hn::StoreU(hn::DemoteTo(words, integers_at(d, row, i, inverse)), words, out + i);
   });
+}
+
+void x_bytes_f32(const float* row, std::size_t count, float inverse, std::uint8_t* out) {
+  x_bytes(row, count, inverse, out);
+}
+void x_bytes_bf16(const std::uint16_t* row, std::size_t count, float inverse, std::uint8_t* out) {
+  x_bytes(row, count, inverse, out);
+}
+std::int32_t weight_bytes_f32(const float* row, std::size_t count, float inverse, std::int8_t* out) {
+  return weight_bytes(row, count, inverse, out);
+}
+std::int32_t weight_bytes_bf16(const std::uint16_t* row, std::size_t count, float inverse, std::int8_t* out) {
+  return weight_bytes(row, count, inverse, out);
+}
+void words_f32(const float* row, std::size_t count, float inverse, std::int16_t* out) {
+  words(row, count, inverse, out);
+}
+void words_bf16(const std::uint16_t* row, std::size_t count, float inverse, std::int16_t* out) {
+  words(row, count, inverse, out);
 }
 
 // Adds the products of a vector of x with four rows of the weight.
@@ -153,10 +210,14 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace steadyflux::cpu {
 namespace {
-HWY_EXPORT(largest_magnitude);
-HWY_EXPORT(x_bytes);
-HWY_EXPORT(weight_bytes);
-HWY_EXPORT(float_words);
+HWY_EXPORT(magnitude_f32);
+HWY_EXPORT(magnitude_bf16);
+HWY_EXPORT(x_bytes_f32);
+HWY_EXPORT(x_bytes_bf16);
+HWY_EXPORT(weight_bytes_f32);
+HWY_EXPORT(weight_bytes_bf16);
+HWY_EXPORT(words_f32);
+HWY_EXPORT(words_bf16);
 HWY_EXPORT(words_product);
 HWY_EXPORT(to_scaled_floats);
 
@@ -164,24 +225,32 @@ constexpr float kLargest = 127;
 
 std::size_t size(std::int64_t count) { return static_cast<std::size_t>(count); }
 
+bool is_f32(FloatRow row) { return row.dtype == DType::kF32; }
+const float* as_f32(FloatRow row) { return reinterpret_cast<const float*>(row.data); }
+const std::uint16_t* as_bf16(FloatRow row) { return reinterpret_cast<const std::uint16_t*>(row.data); }
+
 }  // namespace
 
-Int8Scale int8_scale(const float* row, std::int64_t count) {
-  const float magnitude = HWY_DYNAMIC_DISPATCH(largest_magnitude)(row, size(count));
+Int8Scale int8_scale(FloatRow row, std::int64_t count) {
+  const float magnitude = is_f32(row) ? HWY_DYNAMIC_DISPATCH(magnitude_f32)(as_f32(row), size(count))
+                                      : HWY_DYNAMIC_DISPATCH(magnitude_bf16)(as_bf16(row), size(count));
   if (magnitude < ops::kInt8Zero) return {};
   return {magnitude / kLargest, kLargest / magnitude};
 }
 
-void integers_of_x(const float* row, std::int64_t count, float inverse, std::uint8_t* out) {
-  HWY_DYNAMIC_DISPATCH(x_bytes)(row, size(count), inverse, out);
+void integers_of_x(FloatRow row, std::int64_t count, float inverse, std::uint8_t* out) {
+  if (is_f32(row)) return HWY_DYNAMIC_DISPATCH(x_bytes_f32)(as_f32(row), size(count), inverse, out);
+  HWY_DYNAMIC_DISPATCH(x_bytes_bf16)(as_bf16(row), size(count), inverse, out);
 }
 
-std::int32_t integers_of_weight(const float* row, std::int64_t count, float inverse, std::int8_t* out) {
-  return HWY_DYNAMIC_DISPATCH(weight_bytes)(row, size(count), inverse, out);
+std::int32_t integers_of_weight(FloatRow row, std::int64_t count, float inverse, std::int8_t* out) {
+  if (is_f32(row)) return HWY_DYNAMIC_DISPATCH(weight_bytes_f32)(as_f32(row), size(count), inverse, out);
+  return HWY_DYNAMIC_DISPATCH(weight_bytes_bf16)(as_bf16(row), size(count), inverse, out);
 }
 
-void words_of(const float* row, std::int64_t count, float inverse, std::int16_t* out) {
-  HWY_DYNAMIC_DISPATCH(float_words)(row, size(count), inverse, out);
+void words_of(FloatRow row, std::int64_t count, float inverse, std::int16_t* out) {
+  if (is_f32(row)) return HWY_DYNAMIC_DISPATCH(words_f32)(as_f32(row), size(count), inverse, out);
+  HWY_DYNAMIC_DISPATCH(words_bf16)(as_bf16(row), size(count), inverse, out);
 }
 
 // The compiler makes the best of these.

@@ -4,24 +4,34 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/dtype.h"
+
 namespace steadyflux::cpu {
 
 // How integers are held while they are multiplied: x as n + 128 in bytes and the weight in bytes, where the processor
 // has dot products of bytes (VNNI); otherwise both in words of 16 bits, whose products add up without saturating.
 enum class Int8Form : std::uint8_t { kBytes, kWords };
 
-// The scale of a row of f32, and what brings it to integers; both 0 for a row of zeros (ops::kInt8Zero).
+// A row of f32 or bf16.
+struct FloatRow {
+  const std::byte* data = nullptr;
+  DType dtype = DType::kF32;
+
+  FloatRow from(std::int64_t element) const { return {data + bytes_of(dtype, element), dtype}; }
+};
+
+// The scale of a row, and what brings it to integers; both 0 for a row of zeros (ops::kInt8Zero).
 struct Int8Scale {
   float scale = 0;
   float inverse = 0;
 };
-Int8Scale int8_scale(const float* row, std::int64_t count);
+Int8Scale int8_scale(FloatRow row, std::int64_t count);
 
 // out[i] = round_half_even(row[i] * inverse), as ops::LinearPart defines it: of x in bytes, plus 128; of a weight in
 // bytes, whose sum it returns; or in words.
-void integers_of_x(const float* row, std::int64_t count, float inverse, std::uint8_t* out);
-std::int32_t integers_of_weight(const float* row, std::int64_t count, float inverse, std::int8_t* out);
-void words_of(const float* row, std::int64_t count, float inverse, std::int16_t* out);
+void integers_of_x(FloatRow row, std::int64_t count, float inverse, std::uint8_t* out);
+std::int32_t integers_of_weight(FloatRow row, std::int64_t count, float inverse, std::int8_t* out);
+void words_of(FloatRow row, std::int64_t count, float inverse, std::int16_t* out);
 
 // The same of integers that are stored.
 std::int32_t sum_of(const std::int8_t* row, std::int64_t count);

@@ -8,16 +8,23 @@
 #include <vector>
 
 #include "backend/cpu/for_each_target.h"
+#include "base/bf16.h"
 
 namespace steadyflux::cpu {
 namespace {
 
+// bf16 numbers, so that both forms of a row hold the same.
 std::vector<float> random_row(std::size_t count) {
   std::mt19937 random(static_cast<unsigned>(count));
   std::normal_distribution<float> normal;
   std::vector<float> row(count);
-  for (float& value : row) value = normal(random);
+  for (float& value : row) value = round_to_bf16(normal(random));
   return row;
+}
+
+FloatRow row_of(const std::vector<float>& row) { return {reinterpret_cast<const std::byte*>(row.data()), DType::kF32}; }
+FloatRow row_of(const std::vector<BFloat16>& row) {
+  return {reinterpret_cast<const std::byte*>(row.data()), DType::kBF16};
 }
 
 TEST(Int8Rows, AreRoundedHalfToEvenOfTheirLargestMagnitude) {
@@ -26,23 +33,27 @@ TEST(Int8Rows, AreRoundedHalfToEvenOfTheirLargestMagnitude) {
     float magnitude = 0;
     for (const float value : row) magnitude = std::max(magnitude, std::fabs(value));
     const auto num = static_cast<std::int64_t>(count);
+    std::vector<BFloat16> narrow;
+    for (const float value : row) narrow.push_back(bf16_from_float(value));
     for_each_target([&] {
-      const Int8Scale scale = int8_scale(row.data(), num);
-      EXPECT_EQ(scale.scale, magnitude / 127);
-      std::vector<std::uint8_t> x(count);
-      std::vector<std::int8_t> w(count);
-      std::vector<std::int16_t> words(count);
-      integers_of_x(row.data(), num, scale.inverse, x.data());
-      const std::int32_t sum = integers_of_weight(row.data(), num, scale.inverse, w.data());
-      words_of(row.data(), num, scale.inverse, words.data());
-      for (std::size_t i = 0; i < count; ++i) {
-        const int expected = static_cast<int>(std::nearbyint(row[i] * (127 / magnitude)));
-        EXPECT_EQ(x[i], expected + 128);
-        EXPECT_EQ(w[i], expected);
-        EXPECT_EQ(words[i], expected);
+      for (const FloatRow& form : {row_of(row), row_of(narrow)}) {
+        const Int8Scale scale = int8_scale(form, num);
+        EXPECT_EQ(scale.scale, magnitude / 127);
+        std::vector<std::uint8_t> x(count);
+        std::vector<std::int8_t> w(count);
+        std::vector<std::int16_t> words(count);
+        integers_of_x(form, num, scale.inverse, x.data());
+        const std::int32_t sum = integers_of_weight(form, num, scale.inverse, w.data());
+        words_of(form, num, scale.inverse, words.data());
+        for (std::size_t i = 0; i < count; ++i) {
+          const int expected = static_cast<int>(std::nearbyint(row[i] * (127 / magnitude)));
+          EXPECT_EQ(x[i], expected + 128);
+          EXPECT_EQ(w[i], expected);
+          EXPECT_EQ(words[i], expected);
+        }
+        EXPECT_EQ(sum, std::accumulate(w.begin(), w.end(), 0));
+        EXPECT_EQ(sum_of(w.data(), num), sum);
       }
-      EXPECT_EQ(sum, std::accumulate(w.begin(), w.end(), 0));
-      EXPECT_EQ(sum_of(w.data(), num), sum);
     });
   }
 }
@@ -50,7 +61,7 @@ TEST(Int8Rows, AreRoundedHalfToEvenOfTheirLargestMagnitude) {
 TEST(Int8Rows, ARowOfNextToNothingIsZero) {
   const std::vector<float> row = {0, -1e-38f, 5e-31f};
   for_each_target([&] {
-    const Int8Scale scale = int8_scale(row.data(), 3);
+    const Int8Scale scale = int8_scale(row_of(row), 3);
     EXPECT_EQ(scale.scale, 0);
     EXPECT_EQ(scale.inverse, 0);
   });

@@ -9,7 +9,7 @@ namespace steadyflux::cpu {
 namespace {
 
 // A tile of x and one of the weight, cut to a strip of this depth, stay in a core's L2 beside their sums.
-constexpr std::int64_t kByteDepth = 4096;
+constexpr std::int64_t kByteDepth = 3072;
 constexpr std::int64_t kWordDepth = 2048;
 
 // How rows of integers are cut. Strips are of one depth; the last one ends with zeros.
@@ -84,18 +84,22 @@ class RowCutter {
   std::int64_t row_;
 };
 
-const float* row_as_floats(const Tensor& matrix, std::int64_t row, float* buffer) {
-  return widen(row_address(matrix, row), matrix.dtype, buffer, static_cast<std::size_t>(matrix.dim(1)));
+// A row where it lies, or decoded to `buffer`.
+FloatRow float_row(const Tensor& matrix, std::int64_t row, float* buffer) {
+  const std::byte* address = row_address(matrix, row);
+  if (matrix.dtype == DType::kF32 || matrix.dtype == DType::kBF16) return {address, matrix.dtype};
+  const float* floats = widen(address, matrix.dtype, buffer, static_cast<std::size_t>(matrix.dim(1)));
+  return {reinterpret_cast<const std::byte*>(floats), DType::kF32};
 }
 
 // Converts a row that is not stored in integers; the sum of these, in bytes, goes to `sum`.
-void convert_weight_row(const float* row, const Int8Scale& scale, const RowCutter& cutter, Int8Form form,
+void convert_weight_row(FloatRow row, const Int8Scale& scale, const RowCutter& cutter, Int8Form form,
                         std::int32_t& sum) {
   cutter.cut([&](std::int64_t begin, std::int64_t count, std::byte* out) {
     if (form == Int8Form::kBytes) {
-      sum += integers_of_weight(row + begin, count, scale.inverse, reinterpret_cast<std::int8_t*>(out));
+      sum += integers_of_weight(row.from(begin), count, scale.inverse, reinterpret_cast<std::int8_t*>(out));
     } else {
-      words_of(row + begin, count, scale.inverse, reinterpret_cast<std::int16_t*>(out));
+      words_of(row.from(begin), count, scale.inverse, reinterpret_cast<std::int16_t*>(out));
     }
   });
 }
@@ -125,7 +129,7 @@ void convert_weights(const Strips& strips, const Tensor& weight, Block cols, int
       copy_weight_row(reinterpret_cast<const std::int8_t*>(row_address(weight, row)), cutter, strips.form, sum);
       scratch.w_scales[worker][c] = stored_scale(weight, row);
     } else {
-      const float* floats = row_as_floats(weight, row, scratch.row[worker]);
+      const FloatRow floats = float_row(weight, row, scratch.row[worker]);
       const Int8Scale scale = int8_scale(floats, strips.features);
       convert_weight_row(floats, scale, cutter, strips.form, sum);
       scratch.w_scales[worker][c] = scale.scale;
@@ -163,14 +167,14 @@ void convert_input_to_int8(Context& context, const ops::LinearMany& op, const In
   if (scratch.x == nullptr) return;
   const Strips strips = strips_of(context, op.x.dim(1));
   parallel_rows(context, op.x.dim(0), op.x.dim(1), [&](std::int64_t row, int worker) {
-    const float* floats = row_as_floats(op.x, row, scratch.row[worker]);
+    const FloatRow floats = float_row(op.x, row, scratch.row[worker]);
     const Int8Scale scale = int8_scale(floats, strips.features);
     scratch.x_scales[row] = scale.scale;
     RowCutter(strips, scratch.x, op.x.dim(0), row).cut([&](std::int64_t begin, std::int64_t count, std::byte* out) {
       if (strips.form == Int8Form::kBytes) {
-        integers_of_x(floats + begin, count, scale.inverse, reinterpret_cast<std::uint8_t*>(out));
+        integers_of_x(floats.from(begin), count, scale.inverse, reinterpret_cast<std::uint8_t*>(out));
       } else {
-        words_of(floats + begin, count, scale.inverse, reinterpret_cast<std::int16_t*>(out));
+        words_of(floats.from(begin), count, scale.inverse, reinterpret_cast<std::int16_t*>(out));
       }
     });
   });
