@@ -2,6 +2,7 @@
 
 #include "backend/cpu/convert.h"
 #include "backend/cpu/epilogue.h"
+#include "backend/cpu/rows.h"
 #include "backend/cpu/softmax.h"
 
 namespace steadyflux::cpu {
@@ -10,6 +11,8 @@ namespace {
 // Scores of a block against a chunk (256 KiB), their weights and the block's sums stay in a core's L2.
 constexpr std::int64_t kQueryBlock = 128;
 constexpr std::int64_t kKeyChunk = 512;
+// Keys and values that are not multiplied where they lie are copied, once for all queries, as many heads at a time.
+constexpr std::int64_t kMostCopyBytes = 128 << 20;
 
 struct Plan {
   DType compute = DType::kF32;
@@ -40,14 +43,30 @@ MatmulShape sums_shape(const Plan& plan, std::int64_t queries, Block keys) {
 }
 
 struct Scratch {
+  std::byte* k;  // copies, [heads, kv_rows, head_dim] of some heads
+  std::byte* v;
   PerWorker<float> scores;
   PerWorker<std::byte> weights;
   PerWorker<float> sums;
   PerWorker<RunningSoftmax> softmax;
   PerWorker<std::byte> q;
-  PerWorker<std::byte> kv;
   PerWorker<std::byte> library;
 };
+
+bool lies_ready(const Tensor& tensor, DType compute) {
+  return tensor.dtype == compute && tensor.row_stride() == tensor.dim(2);
+}
+
+std::int64_t copied_bytes(const Plan& plan, const Tensor& tensor, std::int64_t heads) {
+  if (lies_ready(tensor, plan.compute)) return 0;
+  return static_cast<std::int64_t>(bytes_of(plan.compute, heads * tensor.dim(0) * plan.head_dim));
+}
+
+// Heads whose keys and values are copied at a time.
+std::int64_t heads_at_a_time(const Plan& plan, const ops::Attention& op) {
+  const std::int64_t bytes = copied_bytes(plan, op.k, 1) + copied_bytes(plan, op.v, 1);
+  return bytes == 0 ? op.q.dim(1) : std::clamp<std::int64_t>(kMostCopyBytes / bytes, 1, op.q.dim(1));
+}
 
 Scratch prepare(Context& context, const ops::Attention& op, Arena& arena) {
   const Plan plan = plan_of(context, op);
@@ -67,12 +86,14 @@ Scratch prepare(Context& context, const ops::Attention& op, Arena& arena) {
   const auto element_bytes = static_cast<std::int64_t>(dtype_bytes(plan.compute));
   const std::int64_t queries = std::min(q_rows, kQueryBlock);
   const std::int64_t keys = std::min(kv_rows, kKeyChunk);
-  return {{context, arena, queries * keys},
+  const std::int64_t heads = heads_at_a_time(plan, op);
+  return {allocate_shared<std::byte>(arena, copied_bytes(plan, op.k, heads)),
+          allocate_shared<std::byte>(arena, copied_bytes(plan, op.v, heads)),
+          {context, arena, queries * keys},
           {context, arena, queries * keys * element_bytes},
           {context, arena, queries * plan.head_dim},
           {context, arena, queries},
           {context, arena, queries * plan.head_dim * element_bytes},
-          {context, arena, keys * plan.head_dim * element_bytes},
           {context, arena, static_cast<std::int64_t>(library_bytes)}};
 }
 
@@ -80,7 +101,7 @@ std::byte* head_address(const Tensor& tensor, std::int64_t row, std::int64_t hea
   return row_address(tensor, row) + static_cast<std::size_t>(head * tensor.strides[1]) * dtype_bytes(tensor.dtype);
 }
 
-// Rows of one head of q, k or v in the compute dtype, without gaps: where they are, or copied to `buffer`.
+// Rows of one head of q in the compute dtype, without gaps: where they are, or copied to `buffer`.
 const std::byte* head_rows(const Tensor& tensor, Block rows, std::int64_t head, DType to, std::byte* buffer) {
   if (tensor.dtype == to && tensor.row_stride() == tensor.dim(2)) return head_address(tensor, rows.begin, head);
   const auto width = static_cast<std::size_t>(tensor.dim(2));
@@ -91,13 +112,46 @@ const std::byte* head_rows(const Tensor& tensor, Block rows, std::int64_t head, 
   return buffer;
 }
 
+// Keys or values of some heads as they are multiplied: where they lie, or in a copy.
+class HeadRows {
+ public:
+  HeadRows(const Plan& plan, const Tensor& tensor, Block heads, std::byte* copy)
+      : plan_(plan), tensor_(tensor), heads_(heads), copy_(copy) {}
+
+  void fill(Context& context) const {
+    if (lies_ready(tensor_, plan_.compute)) return;
+    parallel_rows(context, tensor_.dim(0), heads_.count * plan_.head_dim, [this](std::int64_t row, int) {
+      for (std::int64_t head = heads_.begin; head < heads_.begin + heads_.count; ++head) {
+        convert(head_address(tensor_, row, head), tensor_.dtype, copied(row, head), plan_.compute,
+                static_cast<std::size_t>(plan_.head_dim));
+      }
+    });
+  }
+
+  const std::byte* address(std::int64_t row, std::int64_t head) const {
+    return lies_ready(tensor_, plan_.compute) ? head_address(tensor_, row, head) : copied(row, head);
+  }
+
+ private:
+  std::byte* copied(std::int64_t row, std::int64_t head) const {
+    return copy_ + bytes_of(plan_.compute, ((head - heads_.begin) * tensor_.dim(0) + row) * plan_.head_dim);
+  }
+
+  const Plan& plan_;
+  const Tensor& tensor_;
+  Block heads_;
+  std::byte* copy_;
+};
+
 // One block of queries of one head against all keys.
 class BlockTask {
  public:
-  BlockTask(const Context& context, const ops::Attention& op, const Scratch& scratch, int worker, std::int64_t head,
-            Block queries)
+  BlockTask(const Context& context, const ops::Attention& op, const HeadRows& k, const HeadRows& v,
+            const Scratch& scratch, int worker, std::int64_t head, Block queries)
       : context_(context),
         op_(op),
+        k_(k),
+        v_(v),
         scratch_(scratch),
         worker_(worker),
         plan_(plan_of(context, op)),
@@ -119,11 +173,10 @@ class BlockTask {
   void take_chunk(const std::byte* q, Block keys) const {
     float* scores = scratch_.scores[worker_];
     std::byte* library = scratch_.library[worker_];
-    std::byte* kv = scratch_.kv[worker_];
-    const std::byte* k = head_rows(op_.k, keys, head_, plan_.compute, kv);
+    const std::byte* k = k_.address(keys.begin, head_);
     context_.products.run(scores_shape(plan_, queries_.count, keys.count), worker_, q, k, scores, library);
     for (std::int64_t i = 0; i < queries_.count; ++i) weigh_row(i, keys);
-    const std::byte* v = head_rows(op_.v, keys, head_, plan_.compute, kv);
+    const std::byte* v = v_.address(keys.begin, head_);
     context_.products.run(sums_shape(plan_, queries_.count, keys), worker_, scratch_.weights[worker_], v,
                           scratch_.sums[worker_], library);
   }
@@ -157,6 +210,8 @@ class BlockTask {
 
   const Context& context_;
   const ops::Attention& op_;
+  const HeadRows& k_;
+  const HeadRows& v_;
   const Scratch& scratch_;
   int worker_;
   Plan plan_;
@@ -177,12 +232,21 @@ void run(Context& context, const ops::Attention& op, Arena& arena) {
   const std::int64_t q_rows = op.q.dim(0);
   if (q_rows == 0) return;
   const Scratch scratch = prepare(context, op, arena);
+  const Plan plan = plan_of(context, op);
   const std::int64_t num_blocks = ceil_div(q_rows, kQueryBlock);
-  // Blocks of one head follow each other: they share its keys and values in the outer cache.
-  context.parallel(op.q.dim(1) * num_blocks, [&](std::int64_t task, int worker) {
-    const Block queries = block_at(task % num_blocks, kQueryBlock, q_rows);
-    BlockTask(context, op, scratch, worker, task / num_blocks, queries).run();
-  });
+  const std::int64_t at_a_time = heads_at_a_time(plan, op);
+  for (std::int64_t i = 0; i * at_a_time < op.q.dim(1); ++i) {
+    const Block heads = block_at(i, at_a_time, op.q.dim(1));
+    const HeadRows k(plan, op.k, heads, scratch.k);
+    const HeadRows v(plan, op.v, heads, scratch.v);
+    k.fill(context);
+    v.fill(context);
+    // Blocks of one head follow each other: they share its keys and values in the outer cache.
+    context.parallel(heads.count * num_blocks, [&](std::int64_t task, int worker) {
+      const Block queries = block_at(task % num_blocks, kQueryBlock, q_rows);
+      BlockTask(context, op, k, v, scratch, worker, heads.begin + task / num_blocks, queries).run();
+    });
+  }
 }
 
 }  // namespace steadyflux::cpu
