@@ -82,7 +82,7 @@ Json classes_json(const std::vector<StepRound>& rounds, double gemm_flops_per_se
 }
 
 Json figures_json(const Trace& trace, const std::vector<StepRound>& rounds) {
-  const double linear = flops_of(trace, "linear_many");
+  const double linear = flops_of(trace, "linear_many") + flops_of(trace, kInt8Linear);
   const double attention = flops_of(trace, "attention");
   std::vector<double> steps;
   std::vector<double> gemms;

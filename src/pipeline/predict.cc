@@ -11,6 +11,7 @@ constexpr double kUnhiddenShare = 0.05;
 
 double op_seconds(const OpTotal& op, const OpRates& rates) {
   if (op.name == "linear_many") return op.cost.flops / rates.linear_flops;
+  if (op.name == kInt8Linear) return op.cost.flops / rates.int8_flops;
   if (op.name == "attention") return op.cost.flops / rates.attention_flops;
   if (op.name == "conv2d") return op.cost.flops / rates.conv_flops;
   return op.cost.bytes / rates.other_bytes;
