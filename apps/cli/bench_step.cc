@@ -51,8 +51,38 @@ double ideal_seconds(double gemm_seconds, double linear_flops, double attention_
   return gemm_seconds * (1 + attention_flops / linear_flops);
 }
 
+// Seconds that the operations of a class take in a step: the median.
+double class_seconds(const std::vector<StepRound>& rounds, ops::OpClass op_class) {
+  std::vector<double> seconds;
+  for (const StepRound& round : rounds) seconds.push_back(round.profile.of(op_class).seconds);
+  return bench::median(seconds);
+}
+
+// What the step spends on each class of operations; of those that multiply, what it would at the library's rate.
+Json classes_json(const std::vector<StepRound>& rounds, double gemm_flops_per_second) {
+  Json classes = Json::array();
+  for (std::size_t i = 0; i < ops::kNumOpClasses; ++i) {
+    const auto op_class = static_cast<ops::OpClass>(i);
+    const ClassProfile& ran = rounds.back().profile.of(op_class);
+    if (ran.calls == 0) continue;
+    const double seconds = class_seconds(rounds, op_class);
+    Json json = {{"name", ops::op_class_name(op_class)},
+                 {"calls", ran.calls},
+                 {"flops", ran.cost.flops},
+                 {"bytes", ran.cost.bytes},
+                 {"seconds", seconds},
+                 {"gflops", gflops(ran.cost.flops, seconds)}};
+    if (op_class <= ops::OpClass::kConvolution) {
+      json["seconds_at_gemm_rate"] = ran.cost.flops / gemm_flops_per_second;
+      json["share"] = ran.cost.flops / gemm_flops_per_second / seconds;
+    }
+    classes.push_back(std::move(json));
+  }
+  return classes;
+}
+
 Json figures_json(const Trace& trace, const std::vector<StepRound>& rounds) {
-  const double linear = flops_of(trace, "linear_many");
+  const double linear = flops_of(trace, "linear_many") + flops_of(trace, kInt8Linear);
   const double attention = flops_of(trace, "attention");
   std::vector<double> steps;
   std::vector<double> gemms;
@@ -75,7 +105,26 @@ Json figures_json(const Trace& trace, const std::vector<StepRound>& rounds) {
           {"step_seconds_each", steps},
           {"gemm_seconds_each", gemms},
           {"share_each", shares},
+          {"classes", classes_json(rounds, linear / gemm)},
           {"ops", ops_json(trace)}};
+}
+
+void print_classes(const Json& json) {
+  std::printf("\n%-16s %7s %10s %12s %10s %14s %8s\n", "class", "calls", "GFLOP", "seconds", "GFLOP/s",
+              "s at GEMM rate", "share");
+  double sum = 0;
+  for (const Json& each : json["classes"]) {
+    const double seconds = each["seconds"].get<double>();
+    sum += seconds;
+    std::printf("%-16s %7ld %10.2f %12.4f", each["name"].get<std::string>().c_str(), each["calls"].get<long>(),
+                each["flops"].get<double>() * 1e-9, seconds);
+    if (each.contains("share")) {
+      std::printf(" %10.1f %14.4f %6.1f %%", each["gflops"].get<double>(), each["seconds_at_gemm_rate"].get<double>(),
+                  each["share"].get<double>() * 100);
+    }
+    std::printf("\n");
+  }
+  std::printf("%-16s %31.4f\n", "between them", json["step_seconds"].get<double>() - sum);
 }
 
 void print_table(const Json& json, const GemmProbe& probe) {
@@ -86,6 +135,7 @@ void print_table(const Json& json, const GemmProbe& probe) {
   }
   std::printf("\noneDNN alone, %s:\n", json["gemm_dtype"].get<std::string>().c_str());
   print_shapes(probe);
+  print_classes(json);
   const auto [least, most] = std::minmax_element(json["share_each"].begin(), json["share_each"].end());
   std::printf("\nstep: %.3f s (median of %zu), %.1f GFLOP/s\n", json["step_seconds"].get<double>(),
               json["step_seconds_each"].size(), json["gflops"].get<double>());

@@ -14,8 +14,10 @@ namespace {
 
 const std::map<std::string, ModelDType> kModelDTypes = {
     {"auto", ModelDType::kAuto}, {"f32", ModelDType::kF32}, {"bf16", ModelDType::kBF16}};
-const std::map<std::string, ComputeDType> kComputeDTypes = {
-    {"auto", ComputeDType::kAuto}, {"f32", ComputeDType::kF32}, {"bf16", ComputeDType::kBF16}};
+const std::map<std::string, ComputeDType> kComputeDTypes = {{"auto", ComputeDType::kAuto},
+                                                            {"f32", ComputeDType::kF32},
+                                                            {"bf16", ComputeDType::kBF16},
+                                                            {"int8", ComputeDType::kInt8}};
 const std::map<std::string, NoiseDType> kNoiseDTypes = {
     {"auto", NoiseDType::kAuto}, {"f32", NoiseDType::kF32}, {"bf16", NoiseDType::kBF16}};
 
@@ -113,7 +115,9 @@ void RequestFlags::add_compute_flags(CLI::App& app) {
   app.add_option("--threads", engine_.threads, "Worker threads; 0: one per processor")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
-  app.add_option("--compute", engine_.compute, "Type of activations: auto (the model's), f32, bf16")
+  app.add_option("--compute", engine_.compute,
+                 "Type of activations: auto (the model's), f32, bf16; or int8: auto, with the products of the "
+                 "transformer's blocks in integers of 8 bits (experimental)")
       ->transform(CLI::CheckedTransformer(kComputeDTypes));
 }
 

@@ -23,7 +23,12 @@ namespace steadyflux {
 enum class ModelDType { kAuto, kF32, kBF16 };  // kAuto: bf16 if most of the transformer's weights are, otherwise f32
 
 // Element type of activations between operations. Residual streams, latents and all sums are f32 in either.
-enum class ComputeDType { kAuto, kF32, kBF16 };  // kAuto: the model's dtype
+enum class ComputeDType {
+  kAuto,  // the model's dtype
+  kF32,
+  kBF16,
+  kInt8,  // experimental: the model's dtype, but the transformer's blocks multiply with weights in integers of 8 bits
+};
 
 // Element type in which the initial noise is drawn.
 enum class NoiseDType { kAuto, kF32, kBF16 };  // kAuto: the model's dtype, as the reference pipeline does
@@ -128,6 +133,14 @@ struct StageReport {
   std::vector<GroupReport> groups;
 };
 
+// The operations of one class that a phase ran.
+struct OperationReport {
+  std::string name;  // "linear", "attention", "convolution", "norm", "elementwise"
+  std::int64_t calls = 0;
+  double seconds = 0;
+  double flops = 0;  // floating-point operations, a multiply-add counting two
+};
+
 // One phase of a plan or of a run. Bytes are what the process holds at the phase's peak.
 struct PhaseReport {
   std::string name;                             // "encode", "modulate", "denoise", "decode"
@@ -152,6 +165,7 @@ struct PhaseReport {
   std::uint64_t swap_in_bytes = 0;              // measured, of the whole machine
   std::uint64_t swap_out_bytes = 0;             // measured, of the whole machine
   double memory_stall_seconds = 0;  // measured: some program waited for memory; 0 where the system does not tell
+  std::vector<OperationReport> operations;  // measured; empty where the device does not time its work
 };
 
 // Why a request does not fit its budget, and what would.

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "backend/profile.h"
 #include "ops/ops.h"
 
 namespace steadyflux {
@@ -69,6 +70,10 @@ class Backend {
   // Computes op, which satisfies ops::check. `scratch` has scratch_bytes(op) bytes aligned to Arena::kAlignment; its
   // content is meaningless before and after. Throws Error(kInternal) when a kernel fails.
   virtual void run(const ops::Op& op, std::span<std::byte> scratch) = 0;
+
+  // How long the operations took that run() has been given since the backend was made; waits for them. Zeros where the
+  // backend does not time its work.
+  virtual Profile profile() { return {}; }
 
   // A region of exactly `bytes` (0 gives an empty one), aligned to Arena::kAlignment. Throws Error(kIo) when the device
   // has no room.

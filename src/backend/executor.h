@@ -14,6 +14,14 @@ class Executor {
   Backend& backend() const { return *backend_; }
   Arena& arena() const { return *arena_; }
 
+  // In which numbers layers multiply that tolerate rounding: a setting that model code puts into its operations.
+  ops::Compute compute() const { return compute_; }
+  Executor with_compute(ops::Compute compute) const {
+    Executor executor = *this;
+    executor.compute_ = compute;
+    return executor;
+  }
+
   // An uninitialised activation that lives until the enclosing ArenaScope ends.
   Tensor allocate(DType dtype, const Shape& shape) const { return arena_->allocate(dtype, shape); }
 
@@ -23,6 +31,7 @@ class Executor {
  private:
   Backend* backend_;
   Arena* arena_;
+  ops::Compute compute_ = ops::Compute::kFloat;
 };
 
 }  // namespace steadyflux

@@ -40,6 +40,7 @@ Rates default_rates(int threads) {
   const double workers = std::max(threads, 1);
   Rates rates;
   rates.f32 = {.linear_flops = 60 * kGiga * workers,
+               .int8_flops = 75 * kGiga * workers,
                .attention_flops = 40 * kGiga * workers,
                .conv_flops = 45 * kGiga * workers,
                .other_bytes = 8 * kGiga};

@@ -10,6 +10,7 @@ namespace steadyflux {
 // What operations with activations of one dtype reach. All per second.
 struct OpRates {
   double linear_flops = 0;
+  double int8_flops = 0;  // linear layers in integers of 8 bits
   double attention_flops = 0;
   double conv_flops = 0;
   double other_bytes = 0;  // memory traffic of everything else

@@ -13,13 +13,14 @@ Tensor as_dtype(const Executor& executor, const Tensor& x, DType dtype) {
 
 void linear(const Executor& executor, const Tensor& x, const ops::Linear& layer, const Tensor& out,
             ops::Activation activation) {
-  const ops::LinearPart part{.linear = layer, .out = out, .activation = activation};
+  const ops::LinearPart part{.linear = layer, .out = out, .activation = activation, .compute = executor.compute()};
   executor.run(ops::LinearMany{x, {&part, 1}});
 }
 
 void linear_into_stream(const Executor& executor, const Tensor& x, const ops::Linear& layer, const Tensor& stream,
                         const Tensor& gate) {
-  const ops::LinearPart part{.linear = layer, .out = stream, .gate = gate, .accumulate = true};
+  const ops::LinearPart part{
+      .linear = layer, .out = stream, .gate = gate, .accumulate = true, .compute = executor.compute()};
   executor.run(ops::LinearMany{x, {&part, 1}});
 }
 
@@ -29,9 +30,10 @@ Qkv split_qkv(const Tensor& qkv) {
 }
 
 void project_qkv(const Executor& executor, const Tensor& x, const QkvWeights& weights, const Qkv& out) {
-  const std::array<ops::LinearPart, 3> parts = {ops::LinearPart{.linear = weights.q, .out = out.q},
-                                                ops::LinearPart{.linear = weights.k, .out = out.k},
-                                                ops::LinearPart{.linear = weights.v, .out = out.v}};
+  const ops::Compute compute = executor.compute();
+  const std::array<ops::LinearPart, 3> parts = {ops::LinearPart{.linear = weights.q, .out = out.q, .compute = compute},
+                                                ops::LinearPart{.linear = weights.k, .out = out.k, .compute = compute},
+                                                ops::LinearPart{.linear = weights.v, .out = out.v, .compute = compute}};
   executor.run(ops::LinearMany{x, parts});
 }
 

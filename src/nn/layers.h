@@ -1,4 +1,5 @@
 // The layers that every network is made of, as calls that read like the formulas. Stateless; each is one operation.
+// Linear layers multiply as the executor's compute() says.
 #pragma once
 
 #include "backend/executor.h"

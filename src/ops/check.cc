@@ -159,6 +159,8 @@ void check_op(const LinearMany& op) {
     contract.optional("bias", part.linear.bias, Kind::kWeight, {out_features});
     contract.optional("gate", part.gate, Kind::kWeight, {out_features});
     contract.require(part.gate.empty() || part.accumulate, "gate", "is only allowed with accumulate");
+    contract.require(part.compute == Compute::kFloat || in_features <= kMaxInt8Features, "weight", "expected at most ",
+                     kMaxInt8Features, " in_features for sums of integers, got ", in_features);
   }
 }
 

@@ -1,5 +1,7 @@
 #include "ops/ops.h"
 
+#include <type_traits>
+
 namespace steadyflux::ops {
 namespace {
 
@@ -92,7 +94,38 @@ Cost cost_of(const PackLatents& op) { return {2 * elements(op.image), traffic(op
 
 Cost cost_of(const ToRgb8& op) { return {5 * elements(op.x), traffic(op.x, op.out)}; }
 
+template <typename Type>
+constexpr OpClass class_of() {
+  constexpr bool is_norm = std::is_same_v<Type, LayerNorm> || std::is_same_v<Type, RmsNorm> ||
+                           std::is_same_v<Type, QkNormRope> || std::is_same_v<Type, GroupNormRows> ||
+                           std::is_same_v<Type, GroupNormStats> || std::is_same_v<Type, GroupNormApply>;
+  if constexpr (std::is_same_v<Type, LinearMany>) return OpClass::kLinear;
+  if constexpr (std::is_same_v<Type, Attention>) return OpClass::kAttention;
+  if constexpr (std::is_same_v<Type, Conv2d>) return OpClass::kConvolution;
+  return is_norm ? OpClass::kNorm : OpClass::kElementwise;
+}
+
 }  // namespace
+
+OpClass op_class(const Op& op) {
+  return std::visit([](const auto& each) { return class_of<std::decay_t<decltype(each)>>(); }, op);
+}
+
+const char* op_class_name(OpClass op_class) {
+  switch (op_class) {
+    case OpClass::kLinear:
+      return "linear";
+    case OpClass::kAttention:
+      return "attention";
+    case OpClass::kConvolution:
+      return "convolution";
+    case OpClass::kNorm:
+      return "norm";
+    case OpClass::kElementwise:
+      return "elementwise";
+  }
+  return "";
+}
 
 Cost cost(const Op& op) {
   return std::visit([](const auto& each) { return cost_of(each); }, op);

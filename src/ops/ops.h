@@ -15,6 +15,7 @@
 //  * A result never depends on the number of threads.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <variant>
@@ -31,6 +32,12 @@ enum class Activation : std::uint8_t {
   kQuickGelu,  // x * sigmoid(1.702 x)
 };
 
+// In which numbers a linear layer multiplies.
+enum class Compute : std::uint8_t {
+  kFloat,  // those of its activations, as said above
+  kInt8,   // integers of 8 bits: see LinearPart
+};
+
 // A linear layer's parameters: y = x weight^T + bias.
 struct Linear {
   Tensor weight;     // [out_features, in_features]
@@ -40,13 +47,23 @@ struct Linear {
 // One of the layers that share an input, and what becomes of its result r = x weight^T + bias:
 //   out = act(r)                      when gate is empty and accumulate is false
 //   out = out + gate * act(r)         when accumulate is true (gate optional, elementwise over out_features)
+//
+// With kInt8, r is computed from integers in place of x and weight. Each row v of either, as f32, has a scale and
+// integers, made of its magnitude m = max |v[k]| by f32 operations each rounded once:
+//   scale = m / 127,  integer[k] = round_half_even(v[k] * (127 / m))
+// or all zeros when m < kInt8Zero. A weight of type i8 has its own integers and scales. Then
+//   r[i, n] = (sum_k x_integer[i, k] * weight_integer[n, k]) * x_scale[i] * weight_scale[n] + bias[n]
+// where the sum of integers is exact. There are at most kMaxInt8Features in_features, so that it fits 32 bits.
 struct LinearPart {
   Linear linear;
   Tensor out;  // [rows, out_features]
   Activation activation = Activation::kNone;
   Tensor gate = {};  // [out_features], optional; only with accumulate
   bool accumulate = false;
+  Compute compute = Compute::kFloat;
 };
+inline constexpr float kInt8Zero = 0x1p-100f;
+inline constexpr std::int64_t kMaxInt8Features = 65536;
 
 // Several linear layers of one input: it is read (and, for int8, quantised) once.
 struct LinearMany {
@@ -208,6 +225,20 @@ using Op =
 
 // "linear_many", "layer_norm", …: for traces, reports and messages.
 const char* op_name(const Op& op);
+
+// Operations that a profile takes together.
+enum class OpClass : std::uint8_t {
+  kLinear,
+  kAttention,
+  kConvolution,
+  kNorm,         // along rows or over groups of channels, with the rotation that is part of it
+  kElementwise,  // all that passes over its data once
+};
+inline constexpr std::size_t kNumOpClasses = 5;
+
+OpClass op_class(const Op& op);
+// "linear", "attention", …
+const char* op_class_name(OpClass op_class);
 
 // Throws Error(kInternal) that names the operation and the tensor when shapes, dtypes or strides break the contract.
 void check(const Op& op);

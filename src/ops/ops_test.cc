@@ -74,6 +74,15 @@ TEST(OpsCheck, LinearGateNeedsAccumulate) {
   EXPECT_EQ(violation(LinearMany{f32({5, 8}), parts}), "");
 }
 
+TEST(OpsCheck, SumsOfIntegersFitTheirType) {
+  std::vector<LinearPart> parts = {{.linear = {.weight = bf16({6, 65536})}, .out = f32({5, 6})}};
+  parts[0].compute = Compute::kInt8;
+  EXPECT_EQ(violation(LinearMany{bf16({5, 65536}), parts}), "");
+  parts[0].linear.weight = bf16({6, 65537});
+  EXPECT_EQ(violation(LinearMany{bf16({5, 65537}), parts}),
+            "linear_many: weight of part 0: expected at most 65536 in_features for sums of integers, got 65537");
+}
+
 TEST(OpsCheck, RotationNeedsAnEvenHeadDim) {
   EXPECT_EQ(violation(QkNormRope{.x = f32({5, 2, 7}), .weight = f32({7})}), "");
   EXPECT_NE(violation(QkNormRope{.x = f32({5, 2, 7}), .weight = f32({7}), .pe = f32({5, 7})}), "");
@@ -130,6 +139,16 @@ TEST(OpsCheck, PositionsCoverEveryRow) {
   EXPECT_EQ(violation(op), "");
   op.positions = f32({4, 8});
   EXPECT_NE(violation(op), "");
+}
+
+TEST(OpClass, GroupsOperationsByWhatTheyAreBoundBy) {
+  EXPECT_EQ(op_class(LinearMany{}), OpClass::kLinear);
+  EXPECT_EQ(op_class(Attention{}), OpClass::kAttention);
+  EXPECT_EQ(op_class(Conv2d{}), OpClass::kConvolution);
+  EXPECT_EQ(op_class(GroupNormApply{}), OpClass::kNorm);
+  EXPECT_EQ(op_class(QkNormRope{}), OpClass::kNorm);
+  EXPECT_EQ(op_class(Glu{}), OpClass::kElementwise);
+  EXPECT_STREQ(op_class_name(OpClass::kConvolution), "convolution");
 }
 
 TEST(OpsCheck, AllocatesNothingWhenAllIsWell) {

@@ -166,7 +166,7 @@ bool run_denoise(const PhaseContext& c) {
     {
       const ArenaScope scope(executor.arena());
       begin_step(executor, c, window, memory, step, passes);
-      predict_velocity(executor, weights, c.model.flux, job.activations, passes);
+      predict_velocity(executor.with_compute(job.compute), weights, c.model.flux, job.activations, passes);
       advance_latents(executor, job, dt[static_cast<std::size_t>(step)], passes);
     }
     if (c.runner.measuring()) return;

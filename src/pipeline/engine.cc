@@ -118,6 +118,9 @@ class Engine::Impl {
 
   Embeddings encode(const Request& request) {
     if (request.prompts.size() != 1) fail(ErrorCode::kInvalidArgument, "encode takes exactly one prompt");
+    if (options_.compute == ComputeDType::kInt8) {
+      fail(ErrorCode::kInvalidArgument, "int8 has no effect on encoders, which compute in the model's type");
+    }
     Job job = prepare(request, nullptr);
     cache_.skip_kept_embeds(job, {});
     Carried carried = make_carried(job);
@@ -297,6 +300,7 @@ class Engine::Impl {
     for (PhaseReport& phase : result.phases) {
       phase.actual_device_peak_bytes = runner.device_peak_bytes(phase.name);
       phase.actual_read_bytes = runner.bytes_read(phase.name);
+      phase.operations = operation_reports(runner.profile(phase.name));
     }
     return finished;
   }

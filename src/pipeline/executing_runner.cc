@@ -74,6 +74,7 @@ bool ExecutingRunner::run(const Stage& stage, Pass pass) {
   Arena arena(region->data(), region->size_bytes());
   const Executor executor(backend_, arena);
   bool finished = true;
+  const Profile before = backend_.profile();
   try {
     for (std::int64_t i = 0; i < stage.passes; ++i) {
       pass(executor, weights, i);
@@ -83,6 +84,7 @@ bool ExecutingRunner::run(const Stage& stage, Pass pass) {
     finished = false;
   }
   bytes_read_[phase_] += store.bytes_read();
+  profiles_[phase_] += backend_.profile() - before;
   monitor_.sample();
   if (const auto content = hashing ? hashing->digest() : std::nullopt) {
     listener_->learn_content(*plan.weights, *content);
@@ -96,6 +98,11 @@ bool ExecutingRunner::run(const Stage& stage, Pass pass) {
 std::uint64_t ExecutingRunner::bytes_read(std::string_view phase) const {
   const auto found = bytes_read_.find(phase);
   return found != bytes_read_.end() ? found->second : 0;
+}
+
+Profile ExecutingRunner::profile(std::string_view phase) const {
+  const auto found = profiles_.find(phase);
+  return found == profiles_.end() ? Profile{} : found->second;
 }
 
 std::uint64_t ExecutingRunner::device_peak_bytes(std::string_view phase) const {

@@ -48,6 +48,8 @@ class ExecutingRunner final : public PhaseRunner {
   std::uint64_t device_peak_bytes(std::string_view phase) const;
   // From weight files, by the stages of a phase that have run.
   std::uint64_t bytes_read(std::string_view phase) const;
+  // Of the operations of the stages of a phase that have run.
+  Profile profile(std::string_view phase) const;
 
  private:
   void note_device_bytes();
@@ -63,6 +65,7 @@ class ExecutingRunner final : public PhaseRunner {
   std::string_view phase_;
   std::map<std::string_view, std::uint64_t> device_peak_bytes_;  // by phase
   std::map<std::string_view, std::uint64_t> bytes_read_;         // by phase
+  std::map<std::string_view, Profile> profiles_;                 // by phase
 };
 
 }  // namespace steadyflux

@@ -125,9 +125,9 @@ DType chosen_model_dtype(const OpenModel& model, const EngineOptions& options) {
 void choose_dtypes(const OpenModel& model, const EngineOptions& options, const Request& request, Job& job) {
   job.model_dtype = chosen_model_dtype(model, options);
   job.activations = job.noise = job.model_dtype;
-  if (options.compute != ComputeDType::kAuto) {
-    job.activations = options.compute == ComputeDType::kBF16 ? DType::kBF16 : DType::kF32;
-  }
+  if (options.compute == ComputeDType::kF32) job.activations = DType::kF32;
+  if (options.compute == ComputeDType::kBF16) job.activations = DType::kBF16;
+  if (options.compute == ComputeDType::kInt8) job.compute = ops::Compute::kInt8;
   if (request.noise != NoiseDType::kAuto) job.noise = request.noise == NoiseDType::kBF16 ? DType::kBF16 : DType::kF32;
 }
 

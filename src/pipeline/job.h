@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/dtype.h"
+#include "ops/ops.h"
 #include "pipeline/open_model.h"
 #include "sampling/schedule.h"
 #include "sampling/size.h"
@@ -48,6 +49,7 @@ struct Job {
   int max_sequence_length = 0;
   DType model_dtype = DType::kF32;  // of the timestep chain
   DType activations = DType::kF32;
+  ops::Compute compute = ops::Compute::kFloat;  // of the transformer's blocks
   DType noise = DType::kF32;
 
   std::int64_t num_steps() const { return static_cast<std::int64_t>(schedule.timesteps.size()); }

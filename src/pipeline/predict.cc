@@ -13,6 +13,7 @@ constexpr double kUnhiddenShare = 0.05;
 double op_seconds(const OpTotal& op, const OpRates& rates) {
   const double moving = op.cost.bytes / rates.other_bytes;
   if (op.name == "linear_many") return std::max(op.cost.flops / rates.linear_flops, moving);
+  if (op.name == kInt8Linear) return std::max(op.cost.flops / rates.int8_flops, moving);
   if (op.name == "attention") return op.cost.flops / rates.attention_flops;
   if (op.name == "conv2d") return op.cost.flops / rates.conv_flops;
   return moving;

@@ -19,6 +19,7 @@ constexpr const char* kCopyBytes = "copy_bytes";
 template <typename AnyRates, typename Visit>
 void visit_op_rates(AnyRates& rates, const Visit& visit) {
   visit("linear_flops", rates.linear_flops);
+  visit("int8_flops", rates.int8_flops);
   visit("attention_flops", rates.attention_flops);
   visit("conv_flops", rates.conv_flops);
   visit("other_bytes", rates.other_bytes);

@@ -21,6 +21,14 @@ Json measured_json(const PhaseReport& phase) {
   json["swap_in_bytes"] = phase.swap_in_bytes;
   json["swap_out_bytes"] = phase.swap_out_bytes;
   json["memory_stall_seconds"] = phase.memory_stall_seconds;
+  json["operations"] = Json::array();
+  for (const OperationReport& each : phase.operations) {
+    json["operations"].push_back({{"name", each.name},
+                                  {"calls", each.calls},
+                                  {"seconds", each.seconds},
+                                  {"flops", each.flops},
+                                  {"gflops_per_second", each.seconds > 0 ? each.flops / each.seconds * 1e-9 : 0}});
+  }
   return json;
 }
 
@@ -127,6 +135,16 @@ void add_measured(const std::vector<PhaseUse>& used, std::vector<PhaseReport>& p
     found->swap_out_bytes = use.swap_out_bytes;
     found->memory_stall_seconds = use.stall_seconds;
   }
+}
+
+std::vector<OperationReport> operation_reports(const Profile& profile) {
+  std::vector<OperationReport> reports;
+  for (std::size_t i = 0; i < profile.classes.size(); ++i) {
+    const ClassProfile& each = profile.classes[i];
+    if (each.calls == 0) continue;
+    reports.push_back({ops::op_class_name(static_cast<ops::OpClass>(i)), each.calls, each.seconds, each.cost.flops});
+  }
+  return reports;
 }
 
 std::string parameters_text(const OpenModel& model, const Job& job, const ImageJob& image) {

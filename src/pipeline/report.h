@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/profile.h"
 #include "memory/monitor.h"
 #include "pipeline/job.h"
 #include "pipeline/planner.h"
@@ -16,6 +17,9 @@ Plan public_plan(const RequestPlan& plan, const Job& job, const PlanSettings& se
 
 // Adds what was measured; phases that did not run keep zeros.
 void add_measured(const std::vector<PhaseUse>& used, std::vector<PhaseReport>& phases);
+
+// The classes that ran.
+std::vector<OperationReport> operation_reports(const Profile& profile);
 
 // "prompt\nNegative prompt: …\nSteps: 8, …": the form that image browsers and other tools of the field read back.
 std::string parameters_text(const OpenModel& model, const Job& job, const ImageJob& image);

@@ -89,7 +89,7 @@ std::vector<std::string> suggest_changes(const Job& job, const EngineOptions& op
                                          FunctionRef<bool(const EngineOptions&, const Request&)> fits) {
   std::vector<std::string> suggestions;
   if (const auto budget = larger_budget(options, request, refusal, fits)) suggestions.push_back(*budget);
-  if (job.activations == DType::kF32) {
+  if (job.activations == DType::kF32 && job.compute == ops::Compute::kFloat) {
     EngineOptions narrower = options;
     narrower.compute = ComputeDType::kBF16;
     if (fits(narrower, request)) suggestions.emplace_back("--compute bf16");

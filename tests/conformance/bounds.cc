@@ -7,6 +7,7 @@
 #include "backend/reference/activation.h"
 #include "backend/reference/decoded.h"
 #include "backend/reference/elements.h"
+#include "backend/reference/int8_row.h"
 #include "tolerance.h"
 
 namespace steadyflux::conformance {
@@ -61,15 +62,48 @@ Uncertain activated(Uncertain x, ops::Activation activation) {
 
 // --- linear layers and convolution
 
+// x weight^T at one place. Of integers, the sum is exact; it, the product of the scales and their product with it are
+// rounded once each.
+class LinearSums {
+ public:
+  LinearSums(const Tensor& x, const ops::LinearPart& part) : x_(x), part_(part) {
+    if (part.compute == ops::Compute::kFloat) return;
+    for (std::int64_t i = 0; i < x.dim(0); ++i) x_rows_.push_back(reference::int8_row(x, i));
+    for (std::int64_t i = 0; i < part.out.dim(1); ++i) w_rows_.push_back(reference::int8_row(part.linear.weight, i));
+  }
+
+  Uncertain at(std::int64_t row, std::int64_t column) const {
+    return part_.compute == ops::Compute::kFloat ? float_sum(row, column) : int8_sum(row, column);
+  }
+
+ private:
+  Uncertain float_sum(std::int64_t row, std::int64_t column) const {
+    const Tensor& weight = part_.linear.weight;
+    Products products;
+    for (std::int64_t i = 0; i < x_.dim(1); ++i) products.add(load(x_, row, i) * load(weight, column, i));
+    return {products.sum, products.error(weights_are_rounded(x_, weight))};
+  }
+  Uncertain int8_sum(std::int64_t row, std::int64_t column) const {
+    const reference::Int8Row& x = x_rows_[static_cast<std::size_t>(row)];
+    const reference::Int8Row& w = w_rows_[static_cast<std::size_t>(column)];
+    const double value =
+        static_cast<double>(reference::int8_dot(x, w)) * static_cast<double>(x.scale) * static_cast<double>(w.scale);
+    return {value, 3 * kUnitF32 * magnitude(value)};
+  }
+
+  const Tensor& x_;
+  const ops::LinearPart& part_;
+  std::vector<reference::Int8Row> x_rows_;
+  std::vector<reference::Int8Row> w_rows_;
+};
+
 Bounds part_bounds(const Tensor& x, const ops::LinearPart& part) {
   const ops::Linear& linear = part.linear;
-  const bool rounded = weights_are_rounded(x, linear.weight);
+  const LinearSums sums(x, part);
   Bounds bounds;
   for (std::int64_t row = 0; row < x.dim(0); ++row) {
     for (std::int64_t column = 0; column < part.out.dim(1); ++column) {
-      Products products;
-      for (std::int64_t i = 0; i < x.dim(1); ++i) products.add(load(x, row, i) * load(linear.weight, column, i));
-      Uncertain result = {products.sum, products.error(rounded)};
+      Uncertain result = sums.at(row, column);
       if (!linear.bias.empty()) result = plus(result, load(linear.bias, column));
       result = activated(result, part.activation);
       if (!part.gate.empty()) result = times(result, load(part.gate, column));

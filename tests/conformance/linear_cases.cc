@@ -74,6 +74,48 @@ Case shared_input(DType activations, DType weights) {
           }};
 }
 
+// In integers: bias, activation and gate as of floats; a row of zeros in both operands.
+Case int8(const LinearShape& shape, const LinearTypes& types, std::int64_t gap = 0) {
+  return {"linear_int8_" + std::to_string(gap) + "_" + name_of(shape, types), [=](Builder& builder) -> ops::Op {
+            const Tensor x = builder.input(types.x, {shape.rows, shape.in_features}, {.gap = gap});
+            const Tensor zero_row = builder.input(types.x, {1, shape.in_features}, {.scale = 0});
+            const Tensor weight = builder.input(types.weight, {shape.out_features, shape.in_features}, {.gap = gap});
+            const Tensor bias = builder.input(types.weight, {shape.out_features});
+            const Tensor out = builder.input(types.out, {shape.rows, shape.out_features}, {.gap = gap});
+            const ops::LinearPart part = {.linear = {weight, bias},
+                                          .out = out,
+                                          .activation = Activation::kSilu,
+                                          .accumulate = true,
+                                          .compute = ops::Compute::kInt8};
+            return ops::LinearMany{shape.rows == 1 ? zero_row : x, builder.parts({part})};
+          }};
+}
+
+// Every product as large as can be: sums that saturate on the way would show.
+Case int8_extremes(DType types, double sign) {
+  return {"linear_int8_extremes_" + conformance::name_of(types) + (sign < 0 ? "_negative" : "_positive"),
+          [=](Builder& builder) -> ops::Op {
+            const Tensor x = builder.input(types, {3, 4160}, {.scale = 0, .mean = 1.5 * sign});
+            const Tensor weight = builder.input(types, {130, 4160}, {.scale = 0, .mean = 0.75});
+            const Tensor out = builder.output(DType::kF32, {3, 130});
+            return ops::LinearMany{
+                x, builder.parts({{.linear = {.weight = weight}, .out = out, .compute = ops::Compute::kInt8}})};
+          }};
+}
+
+// One input for layers in integers and in floats, as where a sensitive layer shares it.
+Case int8_beside_float(DType activations) {
+  return {"linear_int8_beside_float_" + conformance::name_of(activations), [=](Builder& builder) -> ops::Op {
+            const Tensor x = builder.input(activations, {270, 96}, {.gap = 32});
+            std::vector<ops::LinearPart> parts;
+            for (const ops::Compute compute : {ops::Compute::kInt8, ops::Compute::kFloat, ops::Compute::kInt8}) {
+              const ops::Linear linear = {builder.input(DType::kBF16, {140, 96}), builder.input(DType::kBF16, {140})};
+              parts.push_back({.linear = linear, .out = builder.output(activations, {270, 140}), .compute = compute});
+            }
+            return ops::LinearMany{x, builder.parts(parts)};
+          }};
+}
+
 }  // namespace
 
 std::vector<Case> linear_cases() {
@@ -121,6 +163,18 @@ std::vector<Case> linear_cases() {
     cases.push_back(epilogue("accumulate" + suffix, Activation::kNone, false, true, types));
     cases.push_back(epilogue("gate" + suffix, Activation::kNone, true, true, types));
     cases.push_back(epilogue("silu_gate" + suffix, Activation::kSilu, true, true, types));
+  }
+  for (const LinearTypes& types : {all_f32, all_bf16, mixed, LinearTypes{bf16, f16, f32}}) {
+    for (const LinearShape& shape :
+         {LinearShape{1, 32, 5}, {2, 1, 1}, {3, 7, 130}, {257, 65, 127}, {70, 2100, 33}, {5, 12300, 129}}) {
+      cases.push_back(int8(shape, types));
+    }
+    cases.push_back(int8({33, 50, 47}, types, 6));
+  }
+  for (const DType types : {f32, bf16}) {
+    cases.push_back(int8_extremes(types, 1));
+    cases.push_back(int8_extremes(types, -1));
+    cases.push_back(int8_beside_float(types));
   }
   return cases;
 }

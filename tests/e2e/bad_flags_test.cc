@@ -102,6 +102,12 @@ TEST_F(BadCommandTest, EncodeTakesOnePrompt) {
   EXPECT_TRUE(files_out().empty());
 }
 
+TEST_F(BadCommandTest, EncodeComputesInNoIntegers) {
+  expect_refused(run({"encode", "--model", model().string(), "--prompt", "a", "--compute", "int8", "--out",
+                      (out() / "embeds.safetensors").string()}),
+                 kBadUsage, {"int8"});
+}
+
 TEST_F(BadCommandTest, AModelThatIsNowhereIsNamedWithThePlacesLookedIn) {
   expect_refused(run({"generate", "--model", (root() / "gone").string(), "--prompt", "a"}), kFailure,
                  {(root() / "gone").string()});

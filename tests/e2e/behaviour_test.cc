@@ -55,6 +55,13 @@ TEST_F(BehaviourTest, TheNumberOfThreadsChangesNoBit) {
   EXPECT_EQ(picture("seven.png", {"--threads", "7"}), one);
 }
 
+TEST_F(BehaviourTest, IntegersGiveTheSameBitsOnAnyNumberOfThreads) {
+  const std::string one = picture("one.png", {"--compute", "int8", "--threads", "1"});
+  EXPECT_EQ(picture("two.png", {"--compute", "int8", "--threads", "2"}), one);
+  picture("float.png", {});
+  EXPECT_NE(pixels("float.png"), pixels("one.png"));
+}
+
 TEST_F(BehaviourTest, AnImageOfABatchIsTheImageAlone) {
   expect_done(generate({"--seed", "40", "--count", "5", "--out", (out() / "batch-%s.png").string()}));
   EXPECT_EQ(files_out(),
@@ -149,6 +156,12 @@ TEST_F(BehaviourTest, TheReportHoldsPhasesStepsAndImages) {
       EXPECT_GT(phase.at(key).get<std::uint64_t>(), 0u) << phase.at("name") << ' ' << key;
     }
     EXPECT_GT(phase.at("seconds").get<double>(), 0) << phase.at("name");
+    const Json& first_class = phase.at("operations").at(0);
+    EXPECT_EQ(first_class.at("name"), "linear") << phase.at("name");
+    EXPECT_GT(first_class.at("calls").get<int>(), 0);
+    EXPECT_GT(first_class.at("seconds").get<double>(), 0);
+    EXPECT_LT(first_class.at("seconds").get<double>(), phase.at("seconds").get<double>());
+    EXPECT_GT(first_class.at("flops").get<double>(), 0);
     for (const char* key : {"major_faults", "swap_in_bytes", "swap_out_bytes"}) {
       EXPECT_TRUE(phase.at(key).is_number_unsigned()) << key;
     }

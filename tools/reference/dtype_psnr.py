@@ -1,6 +1,6 @@
-"""How far bf16 compute moves pictures from f32 compute: same model dtype (so the same timesteps), same noise.
+"""How far one type of compute moves pictures from another: same model dtype (so the same timesteps), same noise.
 
-    dtype_psnr.py --steadyflux build/release/apps/cli/steadyflux --model models/spark
+    dtype_psnr.py --steadyflux build/release/apps/cli/steadyflux --model models/spark [--compute bf16 int8]
 
 Draws 64 prompts (--prompts FILE: one a line) twice and prints the median and lowest PSNR of the 8-bit pictures.
 """
@@ -41,6 +41,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steadyflux", required=True)
     parser.add_argument("--model", required=True)
+    parser.add_argument("--compute", nargs=2, default=["f32", "bf16"])
     parser.add_argument("--prompts", type=Path)
     parser.add_argument("--min-median", type=float, default=35.0)
     args = parser.parse_args()
@@ -48,7 +49,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         values = []
         for seed, prompt in enumerate(prompts):
-            pictures = [draw(args, prompt, seed, compute, Path(folder) / f"{compute}.png") for compute in ("f32", "bf16")]
+            pictures = [draw(args, prompt, seed, compute, Path(folder) / f"{compute}.png") for compute in args.compute]
             values.append(psnr(*pictures))
     median = statistics.median(values)
     print(f"{len(values)} prompts: median {median:.1f} dB, lowest {min(values):.1f} dB")

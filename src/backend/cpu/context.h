@@ -7,6 +7,7 @@
 #include <span>
 
 #include "backend/arena.h"
+#include "backend/cpu/int8_rows.h"
 #include "backend/cpu/library_threads.h"
 #include "backend/cpu/matmul.h"
 #include "base/checked.h"
@@ -16,8 +17,11 @@ namespace steadyflux::cpu {
 
 // Held by the backend; passed to each operation. Thread rule: one thread, which becomes worker 0.
 struct Context {
-  explicit Context(int num_threads, bool multiply_bf16)
-      : pool(num_threads), products(num_threads), bf16_products(multiply_bf16) {}
+  Context(int num_threads, bool multiply_bf16)
+      : pool(num_threads),
+        products(num_threads),
+        bf16_products(multiply_bf16),
+        int8_form(has_int8_products() ? Int8Form::kBytes : Int8Form::kWords) {}
 
   int num_workers() const { return pool.num_threads(); }
 
@@ -36,6 +40,7 @@ struct Context {
   ThreadPool pool;
   MatmulCache products;
   bool bf16_products;
+  Int8Form int8_form;
 };
 
 // The same block of scratch for every worker.

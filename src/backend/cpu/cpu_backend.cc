@@ -2,6 +2,7 @@
 
 #include <hwy/targets.h>
 
+#include <chrono>
 #include <string>
 #include <variant>
 
@@ -50,9 +51,13 @@ class CpuBackend final : public HostBackend {
   }
 
   void run(const ops::Op& op, std::span<std::byte> scratch) override {
+    const auto begin = std::chrono::steady_clock::now();
     Arena arena(scratch.data(), scratch.size());
     std::visit([&](const auto& concrete) { cpu::run(context_, concrete, arena); }, op);
+    profile_.add(op, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
   }
+
+  Profile profile() override { return profile_; }
 
   std::unique_ptr<Region> reserve(std::size_t bytes) override {
     return std::make_unique<CpuRegion>(bytes, lock_memory_);
@@ -61,6 +66,7 @@ class CpuBackend final : public HostBackend {
  private:
   cpu::Context context_;
   bool lock_memory_;
+  Profile profile_;
 };
 
 }  // namespace

@@ -2,33 +2,44 @@
 
 #include "backend/cpu/convert.h"
 #include "backend/cpu/decode.h"
-#include "backend/cpu/epilogue.h"
+#include "backend/cpu/linear_int8.h"
+#include "backend/cpu/linear_tile.h"
+#include "backend/cpu/rows.h"
+#include "backend/cpu/transpose.h"
 
 namespace steadyflux::cpu {
 namespace {
 
-// A tile's f32 sums (128 KiB) and a strip of its operands stay in a core's L2. Measured on Zen 4 (bf16, 3072 and 15360
-// deep, 64 to 512 columns, 64 to 1024 rows): this size reaches 96-100 % of the library's own rate, larger ones no more.
-constexpr std::int64_t kTileRows = 256;
-constexpr std::int64_t kTileCols = 128;
 // Row tiles of one task, at most: what a task copies of the weights serves all of them.
 constexpr std::int64_t kGroupTiles = 4;
-// An input that has to be converted, or whose rows lie apart, is copied in strips of this depth, and the weights with
-// it. Weights alone are copied in one piece, if it is not larger than this.
-constexpr std::int64_t kStripDepth = 1024;  // whole blocks of every quantised type
-constexpr std::int64_t kMostPanelBytes = 4 << 20;
+// f32 operands are cut into strips of this depth, of which a tile of each stays in a core's L2: the library reaches 2
+// to 4 % more on them than on 3072 or more (2.6, AVX-512; with AVX2, 1.5 times as much as on 12288). Both depths are
+// whole blocks of every quantised type.
+constexpr std::int64_t kStripDepth = 1024;
+constexpr std::int64_t kWholeDepth = 16384;  // of bf16, which is multiplied where it lies if it can
+// With as many rows, weights are worth turning over to [k, n]: 3 % faster than [n, k] with AVX-512, 11 % with AVX2.
+constexpr std::int64_t kLeastRowsToTurn = 64;
+// Weights are turned over in as many rows at a time: of f32, a cache line.
+constexpr std::int64_t kTurnedRows = 16;
+// An input that is not multiplied where it lies is copied, once for all parts, as many rows at a time.
+constexpr std::int64_t kMostInputBytes = 128 << 20;
 
-// How one part is cut. Everything follows from shapes, dtypes and strides.
+// How the operation is cut. Everything follows from shapes, dtypes and strides.
 struct Tiling {
-  std::int64_t rows = 0;   // of a task's group
+  DType compute = DType::kF32;
   std::int64_t depth = 0;  // of a strip
   std::int64_t strips = 0;
-  DType compute = DType::kF32;
+  std::int64_t group = 0;  // rows of a task
+  std::int64_t block = 0;  // rows of the input at a time: whole groups
   bool copy_x = false;
-  bool copy_w = false;
+  bool turn_w = false;
+
+  std::int64_t element_bytes() const { return static_cast<std::int64_t>(dtype_bytes(compute)); }
 };
 
 bool has_gaps(const Tensor& matrix) { return matrix.row_stride() != matrix.dim(1); }
+
+bool is_float(const ops::LinearPart& part) { return part.compute == ops::Compute::kFloat; }
 
 // Rows of a task: all groups have equally many tiles, but for the last.
 std::int64_t group_rows(std::int64_t rows) {
@@ -36,21 +47,34 @@ std::int64_t group_rows(std::int64_t rows) {
   return kTileRows * ceil_div(tiles, ceil_div(tiles, kGroupTiles));
 }
 
-Tiling tiling_of(const Context& context, const Tensor& x, const ops::LinearPart& part) {
-  const Tensor& weight = part.linear.weight;
+bool lies_ready(const Tensor& matrix, DType compute) { return matrix.dtype == compute && !has_gaps(matrix); }
+
+std::int64_t strip_depth(const Tiling& tiling, const ops::LinearMany& op) {
+  if (tiling.compute == DType::kBF16) return kWholeDepth;
+  const bool in_place = !tiling.turn_w && std::all_of(op.parts.begin(), op.parts.end(), [&](const auto& part) {
+    return !is_float(part) || lies_ready(part.linear.weight, tiling.compute);
+  });
+  return in_place ? kWholeDepth : kStripDepth;
+}
+
+Tiling tiling_of(const Context& context, const ops::LinearMany& op) {
+  const std::int64_t rows = op.x.dim(0);
+  const std::int64_t features = op.x.dim(1);
   Tiling tiling;
-  tiling.rows = group_rows(x.dim(0));
-  tiling.compute = context.compute_dtype(x.dtype);
-  tiling.copy_x = x.dtype != tiling.compute || has_gaps(x);
-  tiling.copy_w = weight.dtype != tiling.compute || has_gaps(weight);
-  const auto panel_bytes = kTileCols * x.dim(1) * static_cast<std::int64_t>(dtype_bytes(tiling.compute));
-  const bool in_strips = tiling.copy_x || (tiling.copy_w && panel_bytes > kMostPanelBytes);
-  tiling.depth = in_strips ? std::min(x.dim(1), kStripDepth) : x.dim(1);
-  tiling.strips = ceil_div(x.dim(1), tiling.depth);
-  // A strip of several lies with gaps in either operand.
-  tiling.copy_x |= tiling.strips > 1;
-  tiling.copy_w |= tiling.strips > 1;
+  tiling.compute = context.compute_dtype(op.x.dtype);
+  tiling.turn_w = tiling.compute == DType::kF32 && rows >= kLeastRowsToTurn;
+  tiling.depth = std::min(features, strip_depth(tiling, op));
+  tiling.strips = ceil_div(features, tiling.depth);
+  tiling.group = group_rows(rows);
+  tiling.copy_x = tiling.strips > 1 || !lies_ready(op.x, tiling.compute);
+  const std::int64_t groups_at_a_time = kMostInputBytes / (tiling.group * features * tiling.element_bytes());
+  tiling.block = tiling.copy_x ? tiling.group * std::max<std::int64_t>(1, groups_at_a_time) : rows;
   return tiling;
+}
+
+// Whether a part's weights go through a panel: turned over, or converted, or without the gaps between strips.
+bool copies_w(const Tiling& tiling, const Tensor& weight) {
+  return tiling.turn_w || tiling.strips > 1 || !lies_ready(weight, tiling.compute);
 }
 
 MatmulShape product_shape(const Tiling& tiling, std::int64_t rows, std::int64_t cols, Block strip) {
@@ -58,50 +82,63 @@ MatmulShape product_shape(const Tiling& tiling, std::int64_t rows, std::int64_t 
           .n = cols,
           .k = strip.count,
           .dtype = tiling.compute,
-          .layout = WeightLayout::kNk,
+          .layout = tiling.turn_w ? WeightLayout::kKn : WeightLayout::kNk,
           .accumulate = strip.begin > 0};
 }
 
 struct Scratch {
+  std::byte* x = nullptr;  // a block of the input, strip after strip: [strips, rows, depth]
   PerWorker<float> sums;
   PerWorker<float> vectors;  // the tile's bias and gate
-  PerWorker<std::byte> x;
   PerWorker<std::byte> w;
+  PerWorker<std::byte> w_rows;  // that are being turned over
   PerWorker<std::byte> library;
+  Int8Scratch int8;
 };
 
-// Prepares every product of the operation and lays the scratch out.
-Scratch prepare(Context& context, const ops::LinearMany& op, Arena& arena) {
-  const std::int64_t tile_rows = std::min(op.x.dim(0), kTileRows);
-  std::int64_t sums = 0;
-  std::int64_t x_bytes = 0;
-  std::int64_t w_bytes = 0;
+// Prepares every product of a part: full and last, in each of the three directions.
+std::size_t prepare_products(Context& context, const Tiling& tiling, const ops::LinearMany& op,
+                             const ops::LinearPart& part) {
+  const std::int64_t rows = op.x.dim(0);
+  const std::int64_t cols = part.out.dim(1);
   std::size_t library_bytes = 0;
-  for (const ops::LinearPart& part : op.parts) {
-    const Tensor& weight = part.linear.weight;
-    const Tiling tiling = tiling_of(context, op.x, part);
-    const auto element_bytes = static_cast<std::int64_t>(dtype_bytes(tiling.compute));
-    sums = std::max(sums, (tiling.strips > 1 ? std::min(op.x.dim(0), tiling.rows) : tile_rows) * kTileCols);
-    if (tiling.copy_x) x_bytes = std::max(x_bytes, tile_rows * tiling.depth * element_bytes);
-    if (tiling.copy_w) w_bytes = std::max(w_bytes, kTileCols * tiling.depth * element_bytes);
-    // Full and last, in each of the three directions.
-    for (const std::int64_t row_tile : {std::int64_t{0}, ceil_div(op.x.dim(0), kTileRows) - 1}) {
-      for (const std::int64_t col_tile : {std::int64_t{0}, ceil_div(weight.dim(0), kTileCols) - 1}) {
-        for (const std::int64_t strip : {std::int64_t{0}, std::int64_t{1}, tiling.strips - 1}) {
-          if (strip >= tiling.strips) continue;
-          const MatmulShape shape = product_shape(tiling, block_at(row_tile, kTileRows, op.x.dim(0)).count,
-                                                  block_at(col_tile, kTileCols, weight.dim(0)).count,
-                                                  block_at(strip, tiling.depth, op.x.dim(1)));
-          library_bytes = std::max(library_bytes, context.products.prepare(shape));
-        }
+  for (const std::int64_t row_tile : {std::int64_t{0}, ceil_div(rows, kTileRows) - 1}) {
+    for (const std::int64_t col_tile : {std::int64_t{0}, ceil_div(cols, kTileCols) - 1}) {
+      for (const std::int64_t strip : {std::int64_t{0}, std::int64_t{1}, tiling.strips - 1}) {
+        if (strip >= tiling.strips) continue;
+        const MatmulShape shape =
+            product_shape(tiling, block_at(row_tile, kTileRows, rows).count, block_at(col_tile, kTileCols, cols).count,
+                          block_at(strip, tiling.depth, op.x.dim(1)));
+        library_bytes = std::max(library_bytes, context.products.prepare(shape));
       }
     }
   }
-  return {{context, arena, sums},
-          {context, arena, 2 * kTileCols},
-          {context, arena, x_bytes},
-          {context, arena, w_bytes},
-          {context, arena, static_cast<std::int64_t>(library_bytes)}};
+  return library_bytes;
+}
+
+// Prepares every product of the operation and lays the scratch out.
+Scratch prepare(Context& context, const ops::LinearMany& op, Arena& arena) {
+  Scratch scratch;
+  if (std::any_of(op.parts.begin(), op.parts.end(), is_float)) {
+    const Tiling tiling = tiling_of(context, op);
+    const std::int64_t rows = std::min(op.x.dim(0), tiling.strips > 1 ? tiling.group : kTileRows);
+    std::int64_t w_bytes = 0;
+    std::size_t library_bytes = 0;
+    for (const ops::LinearPart& part : op.parts) {
+      if (!is_float(part)) continue;
+      if (copies_w(tiling, part.linear.weight)) w_bytes = kTileCols * tiling.depth * tiling.element_bytes();
+      library_bytes = std::max(library_bytes, prepare_products(context, tiling, op, part));
+    }
+    const std::int64_t x_rows = tiling.copy_x ? std::min(op.x.dim(0), tiling.block) : 0;
+    scratch.x = allocate_shared<std::byte>(arena, x_rows * op.x.dim(1) * tiling.element_bytes());
+    scratch.sums = {context, arena, rows * kTileCols};
+    scratch.vectors = {context, arena, 2 * kTileCols};
+    scratch.w = {context, arena, w_bytes};
+    scratch.w_rows = {context, arena, tiling.turn_w ? kTurnedRows * tiling.depth * tiling.element_bytes() : 0};
+    scratch.library = {context, arena, static_cast<std::int64_t>(library_bytes)};
+  }
+  scratch.int8 = prepare_int8(context, op, arena);
+  return scratch;
 }
 
 // Rows `rows` and columns `cols` of a matrix as `to`, without gaps.
@@ -112,72 +149,150 @@ const std::byte* copy_block(const Tensor& matrix, Block rows, Block cols, DType 
   return out;
 }
 
-const float* tile_vector(const Tensor& vector, Block cols, float* buffer) {
-  if (vector.empty()) return nullptr;
-  Tensor part = vector;
-  part.data += static_cast<std::size_t>(cols.begin) * dtype_bytes(vector.dtype);
-  part.shape = {cols.count};
-  return widen_vector(part, buffer);
-}
+// The input as it is multiplied: rows of a block of it, in strips.
+class Input {
+ public:
+  Input(const Tiling& tiling, const Tensor& x, Block block, std::byte* copy)
+      : tiling_(tiling), x_(x), block_(block), copy_(copy) {}
+
+  void fill(Context& context) const {
+    if (!tiling_.copy_x) return;
+    parallel_rows(context, block_.count, x_.dim(1), [this](std::int64_t row, int) {
+      for (std::int64_t i = 0; i < tiling_.strips; ++i) {
+        const Block strip = block_at(i, tiling_.depth, x_.dim(1));
+        copy_block(x_, {block_.begin + row, 1}, strip, tiling_.compute, copy_ + offset(strip, row));
+      }
+    });
+  }
+
+  // Of a row of x, which is in the block.
+  const std::byte* address(std::int64_t row, Block strip) const {
+    return tiling_.copy_x ? copy_ + offset(strip, row - block_.begin) : row_address(x_, row);
+  }
+
+ private:
+  std::size_t offset(Block strip, std::int64_t row) const {
+    return bytes_of(tiling_.compute, strip.begin * block_.count + row * strip.count);
+  }
+
+  const Tiling& tiling_;
+  const Tensor& x_;
+  Block block_;
+  std::byte* copy_;
+};
 
 // A column tile of one part for a group of rows.
 class GroupTask {
  public:
-  GroupTask(const Context& context, const Tensor& x, const ops::LinearPart& part, Block rows, Block cols, int worker,
-            const Scratch& scratch)
+  GroupTask(const Context& context, const Tiling& tiling, const Input& input, const ops::LinearPart& part, Block rows,
+            Block cols, int worker, const Scratch& scratch)
       : context_(context),
-        x_(x),
+        tiling_(tiling),
+        input_(input),
         part_(part),
-        tiling_(tiling_of(context, x, part)),
         rows_(rows),
         cols_(cols),
         worker_(worker),
         scratch_(scratch) {}
 
   void run() const {
-    const Tensor& weight = part_.linear.weight;
     for (std::int64_t i = 0; i < tiling_.strips; ++i) {
-      const Block strip = block_at(i, tiling_.depth, x_.dim(1));
-      const std::byte* w = tiling_.copy_w ? copy_block(weight, cols_, strip, tiling_.compute, scratch_.w[worker_])
-                                          : row_address(weight, cols_.begin);
+      const Block strip = block_at(i, tiling_.depth, part_.linear.weight.dim(1));
+      const std::byte* w = weights(strip);
       for (std::int64_t tile = 0; tile * kTileRows < rows_.count; ++tile) {
         Block rows = block_at(tile, kTileRows, rows_.count);
         float* sums = scratch_.sums[worker_] + (tiling_.strips > 1 ? rows.begin * kTileCols : 0);
         rows.begin += rows_.begin;
-        multiply(rows, strip, w, sums);
-        if (i == tiling_.strips - 1) store(rows, sums);
+        context_.products.run(product_shape(tiling_, rows.count, cols_.count, strip), worker_,
+                              input_.address(rows.begin, strip), w, sums, scratch_.library[worker_]);
+        if (i == tiling_.strips - 1) finish_tile(part_, rows, cols_, sums, scratch_.vectors[worker_]);
       }
     }
   }
 
  private:
-  void multiply(Block rows, Block strip, const std::byte* w, float* sums) const {
-    const std::byte* x = tiling_.copy_x ? copy_block(x_, rows, strip, tiling_.compute, scratch_.x[worker_])
-                                        : row_address(x_, rows.begin);
-    context_.products.run(product_shape(tiling_, rows.count, cols_.count, strip), worker_, x, w, sums,
-                          scratch_.library[worker_]);
-  }
-
-  void store(Block rows, const float* sums) const {
-    float* vectors = scratch_.vectors[worker_];
-    const Epilogue epilogue{.bias = tile_vector(part_.linear.bias, cols_, vectors),
-                            .gate = tile_vector(part_.gate, cols_, vectors + kTileCols),
-                            .activation = part_.activation,
-                            .accumulate = part_.accumulate};
-    std::byte* out =
-        row_address(part_.out, rows.begin) + static_cast<std::size_t>(cols_.begin) * dtype_bytes(part_.out.dtype);
-    store_tile(sums, cols_.count, rows.count, cols_.count, epilogue, out, part_.out.dtype, part_.out.row_stride());
+  const std::byte* weights(Block strip) const {
+    const Tensor& weight = part_.linear.weight;
+    if (!copies_w(tiling_, weight)) return row_address(weight, cols_.begin);
+    std::byte* panel = scratch_.w[worker_];
+    if (!tiling_.turn_w) return copy_block(weight, cols_, strip, tiling_.compute, panel);
+    std::byte* rows = scratch_.w_rows[worker_];
+    for (std::int64_t i = 0; i < cols_.count; i += kTurnedRows) {
+      const Block some = {cols_.begin + i, std::min(kTurnedRows, cols_.count - i)};
+      copy_block(weight, some, strip, tiling_.compute, rows);
+      transpose(reinterpret_cast<const float*>(rows), strip.count, some.count, strip.count,
+                reinterpret_cast<float*>(panel) + i, cols_.count);
+    }
+    return panel;
   }
 
   const Context& context_;
-  const Tensor& x_;
+  const Tiling& tiling_;
+  const Input& input_;
   const ops::LinearPart& part_;
-  Tiling tiling_;
   Block rows_;
   Block cols_;
   int worker_;
   const Scratch& scratch_;
 };
+
+// Calls body(part, rows, cols, worker) for tiles that cover every part of the kind `compute` for a block of rows.
+template <typename Body>
+void parallel_tiles(Context& context, const ops::LinearMany& op, ops::Compute compute, Block block, std::int64_t group,
+                    const Body& body) {
+  const std::int64_t groups = ceil_div(block.count, group);
+  const auto tasks_of = [&](const ops::LinearPart& part) {
+    return part.compute == compute ? groups * ceil_div(part.out.dim(1), kTileCols) : 0;
+  };
+  std::int64_t num_tasks = 0;
+  for (const ops::LinearPart& part : op.parts) num_tasks += tasks_of(part);
+  // Groups of one column tile follow each other: they share its weights in the outer cache.
+  context.parallel(num_tasks, [&](std::int64_t task, int worker) {
+    for (const ops::LinearPart& part : op.parts) {
+      if (task < tasks_of(part)) {
+        Block rows = block_at(task % groups, group, block.count);
+        rows.begin += block.begin;
+        body(part, rows, block_at(task / groups, kTileCols, part.out.dim(1)), worker);
+        return;
+      }
+      task -= tasks_of(part);
+    }
+  });
+}
+
+void run_float_parts(Context& context, const ops::LinearMany& op, const Scratch& scratch) {
+  const Tiling tiling = tiling_of(context, op);
+  for (std::int64_t i = 0; i * tiling.block < op.x.dim(0); ++i) {
+    const Block block = block_at(i, tiling.block, op.x.dim(0));
+    const Input input(tiling, op.x, block, scratch.x);
+    input.fill(context);
+    parallel_tiles(context, op, ops::Compute::kFloat, block, tiling.group,
+                   [&](const ops::LinearPart& part, Block rows, Block cols, int worker) {
+                     GroupTask(context, tiling, input, part, rows, cols, worker, scratch).run();
+                   });
+  }
+}
+
+// Rows of a task in int8: as many as leave every worker several tasks, which may follow the number of workers because
+// no cut changes a bit. What a task converts of the weights serves all of them.
+std::int64_t int8_group_rows(const Context& context, const ops::LinearMany& op) {
+  constexpr std::int64_t kTasksPerWorker = 4;
+  std::int64_t col_tiles = 0;
+  for (const ops::LinearPart& part : op.parts) {
+    if (!is_float(part)) col_tiles += ceil_div(part.out.dim(1), kTileCols);
+  }
+  const std::int64_t tiles = ceil_div(op.x.dim(0), kTileRows);
+  const std::int64_t of_a_task = tiles * col_tiles / (kTasksPerWorker * context.num_workers());
+  return kTileRows * std::clamp<std::int64_t>(of_a_task, 1, tiles);
+}
+
+void run_int8_parts(Context& context, const ops::LinearMany& op, const Scratch& scratch) {
+  convert_input_to_int8(context, op, scratch.int8);
+  parallel_tiles(context, op, ops::Compute::kInt8, {0, op.x.dim(0)}, int8_group_rows(context, op),
+                 [&](const ops::LinearPart& part, Block group, Block cols, int worker) {
+                   run_int8_tile(context, op.x, part, group, cols, worker, scratch.int8);
+                 });
+}
 
 }  // namespace
 
@@ -191,25 +306,8 @@ std::size_t scratch_bytes(Context& context, const ops::LinearMany& op) {
 void run(Context& context, const ops::LinearMany& op, Arena& arena) {
   if (op.x.dim(0) == 0) return;
   const Scratch scratch = prepare(context, op, arena);
-  const std::int64_t rows = op.x.dim(0);
-  const std::int64_t group = group_rows(rows);
-  const std::int64_t groups = ceil_div(rows, group);
-  std::int64_t num_tasks = 0;
-  for (const ops::LinearPart& part : op.parts) num_tasks += groups * ceil_div(part.linear.weight.dim(0), kTileCols);
-
-  // Groups of one column tile follow each other: they share its weights in the outer cache.
-  context.parallel(num_tasks, [&](std::int64_t task, int worker) {
-    for (const ops::LinearPart& part : op.parts) {
-      const std::int64_t out_features = part.linear.weight.dim(0);
-      const std::int64_t part_tasks = groups * ceil_div(out_features, kTileCols);
-      if (task < part_tasks) {
-        const Block cols = block_at(task / groups, kTileCols, out_features);
-        GroupTask(context, op.x, part, block_at(task % groups, group, rows), cols, worker, scratch).run();
-        return;
-      }
-      task -= part_tasks;
-    }
-  });
+  if (std::any_of(op.parts.begin(), op.parts.end(), is_float)) run_float_parts(context, op, scratch);
+  if (!std::all_of(op.parts.begin(), op.parts.end(), is_float)) run_int8_parts(context, op, scratch);
 }
 
 }  // namespace steadyflux::cpu

@@ -52,9 +52,11 @@ void execute(const dnnl::primitive& primitive, const dnnl::stream& stream,
 class Matmul {
  public:
   Matmul(const MatmulShape& shape, int num_workers) {
-    const auto type = library_type(shape.dtype);
-    const Desc x({shape.m, shape.k}, type, dnnl::memory::format_tag::ab);
-    const Desc y({shape.m, shape.n}, dnnl::memory::data_type::f32, dnnl::memory::format_tag::ab);
+    using Type = dnnl::memory::data_type;
+    const bool integers = shape.dtype == DType::kI8;
+    const Type type = integers ? Type::s8 : library_type(shape.dtype);
+    const Desc x({shape.m, shape.k}, integers ? Type::u8 : type, dnnl::memory::format_tag::ab);
+    const Desc y({shape.m, shape.n}, integers ? Type::s32 : Type::f32, dnnl::memory::format_tag::ab);
     const auto desc = describe_product(x, weights_desc(shape, type), y, attributes(shape.accumulate));
     primitive_ = dnnl::matmul(desc);
     scratch_bytes_ = desc.scratchpad_desc().get_size();
@@ -77,7 +79,7 @@ class Matmul {
   std::size_t scratch_bytes() const { return scratch_bytes_; }
   std::size_t packed_bytes() const { return packed_bytes_; }
 
-  void run(int worker, const void* x, const void* w, float* y, std::byte* scratch) {
+  void run(int worker, const void* x, const void* w, void* y, std::byte* scratch) {
     Operands& operands = workers_[static_cast<std::size_t>(worker)];
     operands.x.set_data_handle(const_cast<void*>(x));
     operands.w.set_data_handle(const_cast<void*>(w));
@@ -145,7 +147,7 @@ Matmul& MatmulCache::find(const MatmulShape& shape) const {
   return *product->second;
 }
 
-void MatmulCache::run(const MatmulShape& shape, int worker, const void* x, const void* w, float* y,
+void MatmulCache::run(const MatmulShape& shape, int worker, const void* x, const void* w, void* y,
                       std::byte* scratch) const {
   find(shape).run(worker, x, w, y, scratch);
 }
@@ -174,12 +176,19 @@ std::string instruction_set() {
   return "set " + std::to_string(static_cast<unsigned>(isa));
 }
 
-bool has_bf16_products() {
-  // Instruction sets are bit masks, each including what it builds upon.
+namespace {
+
+// Instruction sets are bit masks, each including what it builds upon.
+bool library_may_use(dnnl::cpu_isa wanted) {
   const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-  const auto bf16 = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
-  return (isa & bf16) == bf16;
+  return (isa & static_cast<unsigned>(wanted)) == static_cast<unsigned>(wanted);
 }
+
+}  // namespace
+
+bool has_bf16_products() { return library_may_use(dnnl::cpu_isa::avx512_core_bf16); }
+
+bool has_int8_products() { return library_may_use(dnnl::cpu_isa::avx512_core_vnni); }
 
 std::string products_arithmetic() {
   const dnnl_version_t& library = *dnnl::version();

@@ -18,13 +18,13 @@ enum class WeightLayout : std::uint8_t {
   kPacked,  // as the library likes it best for this product; written by MatmulCache::pack
 };
 
-// y[m, n] (+)= x[m, k] w, in f32 sums. All rows follow each other without gaps: the library has its fast kernels for
-// such operands only (2.6, Zen 4: 200 against 175 GFLOP/s with a stride).
+// y[m, n] (+)= x[m, k] w, in sums of f32, or exact ones of i32. All rows follow each other without gaps: the library
+// has its fast kernels for such operands only (2.6, Zen 4: 200 against 175 GFLOP/s with a stride).
 struct MatmulShape {
   std::int64_t m = 0;
   std::int64_t n = 0;
   std::int64_t k = 0;
-  DType dtype = DType::kF32;  // of x and w: f32 or bf16; y is f32
+  DType dtype = DType::kF32;  // of x and w: f32 or bf16, y being f32; or i8, x being u8 and y i32
   WeightLayout layout = WeightLayout::kNk;
   bool accumulate = false;  // add to y
 
@@ -47,7 +47,7 @@ class MatmulCache {
   std::size_t prepare(const MatmulShape& shape);
 
   // Computes a prepared product. Same operands and shape: same bits, whatever the worker.
-  void run(const MatmulShape& shape, int worker, const void* x, const void* w, float* y, std::byte* scratch) const;
+  void run(const MatmulShape& shape, int worker, const void* x, const void* w, void* y, std::byte* scratch) const;
 
   // Bytes of packed weights of a prepared product, and their packing from [n, k].
   std::size_t packed_bytes(const MatmulShape& shape) const;
@@ -67,6 +67,9 @@ std::string instruction_set();
 
 // Whether this processor, as far as oneDNN may use it, multiplies bf16 natively.
 bool has_bf16_products();
+
+// Whether it multiplies bytes natively (VNNI): without that, the library's sums of i8 products saturate.
+bool has_int8_products();
 
 // oneDNN's version and the instruction sets that it uses here: what the bits of products depend on.
 std::string products_arithmetic();

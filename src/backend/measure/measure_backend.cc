@@ -51,13 +51,20 @@ void add_gemms(std::vector<GemmTotal>& totals, const ops::LinearMany& op) {
   }
 }
 
+std::string_view name_of(const ops::Op& op) {
+  const auto* linear = std::get_if<ops::LinearMany>(&op);
+  const auto is_int8 = [](const ops::LinearPart& part) { return part.compute == ops::Compute::kInt8; };
+  if (linear != nullptr && std::any_of(linear->parts.begin(), linear->parts.end(), is_int8)) return kInt8Linear;
+  return ops::op_name(op);
+}
+
 }  // namespace
 
 Trace MeasureBackend::take_trace() { return std::exchange(trace_, {}); }
 
 void MeasureBackend::run(const ops::Op& op, std::span<std::byte>) {
   const ops::Cost cost = ops::cost(op);
-  add_op(trace_.ops, ops::op_name(op), cost);
+  add_op(trace_.ops, name_of(op), cost);
   if (const auto* linear = std::get_if<ops::LinearMany>(&op)) add_gemms(trace_.gemms, *linear);
   add_to(trace_.total, cost);
 }

@@ -10,9 +10,11 @@
 
 namespace steadyflux {
 
+inline constexpr std::string_view kInt8Linear = "linear_int8";
+
 // All runs of one kind of operation together.
 struct OpTotal {
-  std::string_view name;  // as ops::op_name gives it
+  std::string_view name;  // as ops::op_name gives it; kInt8Linear for linear layers in integers
   std::int64_t count = 0;
   ops::Cost cost;
 };

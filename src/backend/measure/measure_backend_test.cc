@@ -112,5 +112,19 @@ TEST(Measure, DownloadsZerosAndStillChecksSizes) {
   EXPECT_THROW(measure.download(tensor, std::as_writable_bytes(std::span(host)).first(4)), Error);
 }
 
+TEST(Measure, KeepsLayersInIntegersApart) {
+  ScratchOnly target;
+  MeasureBackend measure(target);
+  const auto fake = [](const Shape& shape) { return Tensor(reinterpret_cast<std::byte*>(128), DType::kF32, shape); };
+  ops::LinearPart part = {.linear = {.weight = fake({4, 8})}, .out = fake({2, 4})};
+  measure.run(ops::LinearMany{fake({2, 8}), {&part, 1}}, {});
+  part.compute = ops::Compute::kInt8;
+  measure.run(ops::LinearMany{fake({2, 8}), {&part, 1}}, {});
+  ASSERT_EQ(measure.trace().ops.size(), 2u);
+  EXPECT_EQ(measure.trace().ops[0].name, "linear_many");
+  EXPECT_EQ(measure.trace().ops[1].name, kInt8Linear);
+  EXPECT_EQ(measure.trace().ops[1].cost.flops, 2 * 2 * 4 * 8);
+}
+
 }  // namespace
 }  // namespace steadyflux

@@ -74,6 +74,31 @@ TEST(Reference, LinearReadsEveryWeightType) {
   EXPECT_EQ(float_from_bf16(b[0]), 1);
 }
 
+// x = {1, -2}: scale 2 / 127, integers 63.5 (to even: 64) and -127. Weights {3, 1} and {0, 0}.
+TEST(Reference, LinearInIntegersRoundsRowsToAScaleEach) {
+  Floats x = {1, -2};
+  Floats weight = {3, 1, 0, 0};
+  Floats bias = {0.5f, 0.25f};
+  Floats out(2);
+  const std::vector<ops::LinearPart> parts = {
+      {.linear = {view(weight, {2, 2}), view(bias, {2})}, .out = view(out, {1, 2}), .compute = ops::Compute::kInt8}};
+  run(ops::LinearMany{view(x, {1, 2}), parts});
+  expect_near(out, {(64 * 127 - 127 * 42) * (2.0f / 127) * (3.0f / 127) + 0.5f, 0.25f});
+}
+
+TEST(Reference, LinearTakesStoredIntegersAsTheyAre) {
+  Floats x = {1, 0};
+  std::vector<std::int8_t> integers = {9, 9, -128, 5};
+  Floats scales = {7, 0.25f};
+  Tensor weight = view(integers, DType::kI8, {2, 2});
+  weight.scales.values = reinterpret_cast<std::byte*>(scales.data());
+  Floats out(1);
+  const std::vector<ops::LinearPart> parts = {
+      {.linear = {weight.rows(1, 1)}, .out = view(out, {1, 1}), .compute = ops::Compute::kInt8}};
+  run(ops::LinearMany{view(x, {1, 2}), parts});
+  expect_near(out, {-128 * 0.25f});
+}
+
 // Values of torch.nn.functional at 1 and -2.
 TEST(Reference, ActivationsAreTheirDefinitions) {
   const auto activated = [](ops::Activation activation) {

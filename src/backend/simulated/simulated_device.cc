@@ -103,6 +103,10 @@ class SimulatedDevice final : public Backend {
 
   std::size_t scratch_bytes(const ops::Op& op) override { return scratch_planner_->scratch_bytes(op); }
   void run(const ops::Op& op, std::span<std::byte> scratch) override;
+  Profile profile() override {
+    wait(record(Stream::kCompute));
+    return inner_->profile();
+  }
 
   std::unique_ptr<Region> reserve(std::size_t bytes) override { return std::make_unique<DeviceRegion>(pool_, bytes); }
   std::unique_ptr<Region> reserve_host(std::size_t bytes) override {

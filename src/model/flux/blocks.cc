@@ -93,17 +93,20 @@ void single_block(const Executor& executor, const FluxConfig& config, const Flux
   const Tensor hidden = joined.cols(width, config.mlp_width());
 
   adaptive_norm(executor, stream, modulation, y);
+  const ops::Compute compute = executor.compute();
   const std::array<ops::LinearPart, 4> parts = {
-      ops::LinearPart{.linear = weights.qkv.q, .out = qkv.q.rows(first, count)},
-      ops::LinearPart{.linear = weights.qkv.k, .out = qkv.k.rows(first, count)},
-      ops::LinearPart{.linear = weights.qkv.v, .out = qkv.v.rows(first, count)},
-      ops::LinearPart{
-          .linear = weights.mlp_in, .out = hidden.rows(first, count), .activation = ops::Activation::kGeluTanh}};
+      ops::LinearPart{.linear = weights.qkv.q, .out = qkv.q.rows(first, count), .compute = compute},
+      ops::LinearPart{.linear = weights.qkv.k, .out = qkv.k.rows(first, count), .compute = compute},
+      ops::LinearPart{.linear = weights.qkv.v, .out = qkv.v.rows(first, count), .compute = compute},
+      ops::LinearPart{.linear = weights.mlp_in,
+                      .out = hidden.rows(first, count),
+                      .activation = ops::Activation::kGeluTanh,
+                      .compute = compute}};
   executor.run(ops::LinearMany{y.rows(first, count), parts});
   if (first > 0) {
     const std::array<ops::LinearPart, 2> key_value = {
-        ops::LinearPart{.linear = weights.qkv.k, .out = qkv.k.rows(0, first)},
-        ops::LinearPart{.linear = weights.qkv.v, .out = qkv.v.rows(0, first)}};
+        ops::LinearPart{.linear = weights.qkv.k, .out = qkv.k.rows(0, first), .compute = compute},
+        ops::LinearPart{.linear = weights.qkv.v, .out = qkv.v.rows(0, first), .compute = compute}};
     executor.run(ops::LinearMany{y.rows(0, first), key_value});
   }
 

@@ -63,6 +63,8 @@ void end_stream(const Executor& executor, const FluxConfig& config, const FluxLi
 void predict_velocity(const Executor& executor, WeightSource& weights, const FluxConfig& config, DType activations,
                       std::span<FluxPass> passes) {
   const std::int64_t width = config.width();
+  // What leads into the stream and out of it is a thousandth of the work, and all of the picture passes through it.
+  const Executor in_float = executor.with_compute(ops::Compute::kFloat);
   const ArenaScope scope(executor.arena());
   for (FluxPass& pass : passes) {
     check_pass(config, pass);
@@ -72,7 +74,7 @@ void predict_velocity(const Executor& executor, WeightSource& weights, const Flu
   {
     const Lease lease = weights.acquire(group++);
     const auto x_embedder = bind_weights<FluxLinear>(lease, "x_embedder", width, config.in_channels);
-    for (const FluxPass& pass : passes) begin_stream(executor, x_embedder, activations, pass);
+    for (const FluxPass& pass : passes) begin_stream(in_float, x_embedder, activations, pass);
   }
   for (std::int64_t i = 0; i < config.num_double_blocks; ++i) {
     const Lease lease = weights.acquire(group++);
@@ -93,7 +95,7 @@ void predict_velocity(const Executor& executor, WeightSource& weights, const Flu
   }
   const Lease lease = weights.acquire(group++);
   const auto proj_out = bind_weights<FluxLinear>(lease, "proj_out", config.out_channels, width);
-  for (const FluxPass& pass : passes) end_stream(executor, config, proj_out, activations, pass);
+  for (const FluxPass& pass : passes) end_stream(in_float, config, proj_out, activations, pass);
 }
 
 }  // namespace steadyflux

@@ -87,7 +87,8 @@ struct FluxPass {
 };
 
 // Every pass's velocity. All passes are served under one lease of each group, and each is computed by itself: its bits
-// do not depend on the other passes. Allocates from the arena only.
+// do not depend on the other passes. Allocates from the arena only. The blocks multiply as the executor's compute()
+// says, the layers before and after them in floats.
 void predict_velocity(const Executor& executor, WeightSource& weights, const FluxConfig& config, DType activations,
                       std::span<FluxPass> passes);
 

@@ -50,12 +50,14 @@ class StepWatch final : public Observer {
 // Probes between steps, outside of what is timed.
 class StepTimer final : public RunOutputs {
  public:
-  StepTimer(const Job& job, GemmProbe& probe, Monitor& monitor, StepWatch& watch, Observer& observer)
-      : job_(job), probe_(probe), monitor_(monitor), watch_(watch), observer_(observer) {}
+  StepTimer(Backend& backend, const Job& job, GemmProbe& probe, Monitor& monitor, StepWatch& watch, Observer& observer)
+      : backend_(backend), job_(job), probe_(probe), monitor_(monitor), watch_(watch), observer_(observer) {}
 
   void on_step(std::int64_t step, std::int64_t) override {
     StepRound round;
     round.step_seconds = watch_.seconds();
+    const Profile profile = backend_.profile();
+    round.profile = profile - std::exchange(profile_, profile);
     round.gemm_seconds = probe_.run_round();
     if (step > 0) rounds_.push_back(round);
     if (step + 1 == job_.num_steps()) watch_.finish();
@@ -67,11 +69,13 @@ class StepTimer final : public RunOutputs {
   const std::vector<StepRound>& rounds() const { return rounds_; }
 
  private:
+  Backend& backend_;
   const Job& job_;
   GemmProbe& probe_;
   Monitor& monitor_;
   StepWatch& watch_;
   Observer& observer_;
+  Profile profile_;  // at the end of the step before
   std::vector<StepRound> rounds_;
 };
 
@@ -121,7 +125,7 @@ std::vector<StepRound> time_steps(Backend& backend, const OpenModel& model, cons
   MonitorListener nobody;
   Monitor monitor({}, 0, system, peak, nobody);
   StepWatch watch(observer);
-  StepTimer timer(job, probe, monitor, watch, observer);
+  StepTimer timer(backend, job, probe, monitor, watch, observer);
   ExecutingRunner runner(backend, stages, monitor, watch);
   const PhaseContext context = {runner, model, job, kOneByOne, carried, {}, timer};
   if (run_phase(Phase::kModulate, context)) run_phase(Phase::kDenoise, context);

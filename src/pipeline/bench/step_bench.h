@@ -31,6 +31,7 @@ Trace trace_of_step(Backend& backend, const OpenModel& model, const Job& job);
 struct StepRound {
   double step_seconds = 0;
   double gemm_seconds = 0;  // of the step's linear layers at the rate the library had just after it
+  Profile profile;          // of the step's operations
 };
 
 // Runs every step of `job` with made-up embeddings; after each, one round of `probe`. The first step and round warm up

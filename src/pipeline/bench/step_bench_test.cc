@@ -78,7 +78,10 @@ TEST_F(StepBenchTest, TimesEveryStepButTheFirst) {
   for (const StepRound& round : rounds) {
     EXPECT_GT(round.step_seconds, 0);
     EXPECT_GT(round.gemm_seconds, 0);
+    EXPECT_GT(round.profile.of(ops::OpClass::kLinear).seconds, 0);
   }
+  EXPECT_EQ(rounds[2].profile.of(ops::OpClass::kAttention).cost.flops,
+            flops_of(trace_of_step(*backend_, model_, made), "attention"));
   EXPECT_EQ(recorder.phases, (std::vector<std::string>{"modulate", "denoise"}));
 }
 

@@ -132,7 +132,8 @@ TEST(OpRates, AreAllMeasured) {
   const auto backend = make_cpu_backend({.num_threads = 1});
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
     const OpRates rates = measure_op_rates(*backend, dtype, 0.001);
-    for (const double rate : {rates.linear_flops, rates.attention_flops, rates.conv_flops, rates.other_bytes}) {
+    for (const double rate :
+         {rates.linear_flops, rates.int8_flops, rates.attention_flops, rates.conv_flops, rates.other_bytes}) {
       EXPECT_GT(rate, 1e6);
     }
   }

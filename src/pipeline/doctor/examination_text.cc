@@ -33,8 +33,9 @@ std::string giga(double per_second, const char* unit) {
 }
 
 std::string op_rates_text(const OpRates& rates) {
-  return "linear " + giga(rates.linear_flops, "GFLOP/s") + ", attention " + giga(rates.attention_flops, "GFLOP/s") +
-         ", convolution " + giga(rates.conv_flops, "GFLOP/s") + ", other " + giga(rates.other_bytes, "GB/s");
+  return "linear " + giga(rates.linear_flops, "GFLOP/s") + " (int8 " + giga(rates.int8_flops, "GOP/s") +
+         "), attention " + giga(rates.attention_flops, "GFLOP/s") + ", convolution " +
+         giga(rates.conv_flops, "GFLOP/s") + ", other " + giga(rates.other_bytes, "GB/s");
 }
 
 std::string file_system_text(const FileSystem& system) {

@@ -92,8 +92,13 @@ Timed time_work(Backend& backend, double seconds, Work work) {
 
 void run_linear(const Executor& executor, DType dtype) {
   const ops::LinearPart part = {.linear = {.weight = executor.allocate(dtype, {kWidth, kWidth})},
-                                .out = executor.allocate(dtype, {kTokens, kWidth})};
+                                .out = executor.allocate(dtype, {kTokens, kWidth}),
+                                .compute = executor.compute()};
   executor.run(ops::LinearMany{executor.allocate(dtype, {kTokens, kWidth}), {&part, 1}});
+}
+
+void run_int8_linear(const Executor& executor, DType dtype) {
+  run_linear(executor.with_compute(ops::Compute::kInt8), dtype);
 }
 
 void run_attention(const Executor& executor, DType dtype) {
@@ -145,6 +150,7 @@ OpRates measure_op_rates(Backend& backend, DType activations, double seconds) {
   };
   OpRates rates;
   rates.linear_flops = flops_rate(run_linear);
+  rates.int8_flops = flops_rate(run_int8_linear);
   rates.attention_flops = flops_rate(run_attention);
   rates.conv_flops = flops_rate(run_conv);
   const Timed other = time(run_other);

@@ -7,7 +7,7 @@
 namespace steadyflux::doctor {
 
 // What `backend` reaches with activations of one dtype, weights of the same, on shapes of FLUX.1 at 512x512. Each of
-// four kinds of work is repeated for about `seconds` after a first run that is left out. Takes some 60 MiB of the
+// five kinds of work is repeated for about `seconds` after a first run that is left out. Takes some 60 MiB of the
 // device's memory.
 OpRates measure_op_rates(Backend& backend, DType activations, double seconds);
 
