@@ -13,18 +13,10 @@
 #include <string_view>
 #include <vector>
 
-#include "base/dtype.h"
+#include "format/tensor_info.h"
 #include "io/file.h"
 
 namespace steadyflux {
-
-struct TensorInfo {
-  std::string name;
-  DType dtype = DType::kF32;
-  std::vector<std::int64_t> shape;  // each >= 0; empty for a scalar
-  std::uint64_t offset = 0;         // of the first byte, from the start of the file
-  std::uint64_t num_bytes = 0;
-};
 
 struct SafetensorsHeader {
   std::vector<TensorInfo> tensors;  // in the order of their bytes in the file
@@ -35,12 +27,6 @@ struct SafetensorsHeader {
 // are missing when the file is truncated; Error(kUnsupported) naming dtype and tensor for a dtype this build cannot
 // use.
 SafetensorsHeader read_safetensors_header(const ReadableFile& file);
-
-struct TensorSpec {
-  std::string name;
-  DType dtype = DType::kF32;
-  std::vector<std::int64_t> shape;
-};
 
 // Writes a file tensor by tensor without holding it. Thread rule: one thread at a time.
 class SafetensorsWriter {
