@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <string_view>
@@ -11,12 +12,16 @@
 #include <vector>
 
 #include "format/tensor_info.h"
+#include "format/tensor_writer.h"
 #include "io/file.h"
 
 namespace steadyflux {
 
 // The first four bytes of a GGUF file. No safetensors file begins like this: it would have a header of 5 GB.
 inline constexpr std::string_view kGgufMagic = "GGUF";
+
+// Whether it begins so.
+bool is_gguf(const ReadableFile& file);
 
 // An array of the metadata. The elements of short arrays of integers are kept, of others only the number: a tokenizer's
 // vocabulary is not needed here.
@@ -42,5 +47,24 @@ struct GgufHeader {
 // Throws Error(kInvalidFile) on every breach of the format; Error(kUnsupported) for other versions, big endian, and
 // naming tensor and type for a type that this engine cannot use.
 GgufHeader read_gguf_header(const ReadableFile& file);
+
+// Writes version 3.
+class GgufWriter final : public TensorWriter {
+ public:
+  // Puts what stands before the data, which follow in the order of `tensors`. Whole numbers that fit are written in 32
+  // bits, which readers expect, and `metadata` has no arrays. Throws Error(kInvalidArgument) on a name twice, a type
+  // that GGUF does not have, rows that are not whole blocks or a size that overflows, and what AtomicFile throws.
+  GgufWriter(const std::filesystem::path& path, const std::vector<TensorSpec>& tensors,
+             const std::map<std::string, GgufValue>& metadata);
+
+  void write(std::string_view name, std::span<const std::byte> bytes) override;
+  void commit() override;
+
+ private:
+  void pad();
+
+  PendingTensors pending_;
+  AtomicFile file_;
+};
 
 }  // namespace steadyflux

@@ -255,8 +255,7 @@ class HeaderParser {
       refuse("tensor \"", printable(tensor.name), "\" has rows of ", row, " elements, but ", dtype_name(tensor.dtype),
              " comes in blocks of ", block.elements);
     }
-    std::optional<std::uint64_t> num_bytes =
-        checked_mul(static_cast<std::uint64_t>(row / block.elements), block.bytes);
+    std::optional<std::uint64_t> num_bytes = checked_mul(static_cast<std::uint64_t>(row / block.elements), block.bytes);
     for (std::size_t i = 0; i + 1 < tensor.shape.size(); ++i) {
       if (num_bytes) num_bytes = checked_mul(*num_bytes, static_cast<std::uint64_t>(tensor.shape[i]));
     }
@@ -323,6 +322,13 @@ class HeaderParser {
 };
 
 }  // namespace
+
+bool is_gguf(const ReadableFile& file) {
+  std::array<char, kGgufMagic.size()> magic = {};
+  if (file.size() < magic.size()) return false;
+  file.read(0, std::as_writable_bytes(std::span(magic)));
+  return std::string_view(magic.data(), magic.size()) == kGgufMagic;
+}
 
 std::string to_string(const GgufValue& value) {
   std::ostringstream text;

@@ -222,11 +222,8 @@ TEST(Gguf, TheAlignmentIsThatOfTheFile) {
   const std::string content = aligned(64).content();
   EXPECT_EQ(parse(content).tensors[0].offset, content.size() - 36);
   for (const std::uint32_t wrong : {0U, 48U}) expect_refused("not a power of two", aligned(wrong));
-  expect_refused("not a power of two", FileBuilder()
-                                           .preamble(0, 1)
-                                           .text("general.alignment")
-                                           .put(GgufType::kString)
-                                           .text("64"));
+  expect_refused("not a power of two",
+                 FileBuilder().preamble(0, 1).text("general.alignment").put(GgufType::kString).text("64"));
 }
 
 TEST(Gguf, RestoresShapesThatWereFlattened) {
