@@ -17,6 +17,7 @@ Command add_encode(CLI::App& program);
 Command add_plan(CLI::App& program);
 Command add_ladder(CLI::App& program);
 Command add_inspect(CLI::App& program);
+Command add_convert(CLI::App& program);
 Command add_bench(CLI::App& program);
 Command add_doctor(CLI::App& program);
 

@@ -30,6 +30,7 @@ int run(int argc, char** argv) {
   commands.emplace_back("plan", add_plan(program));
   commands.emplace_back("ladder", add_ladder(program));
   commands.emplace_back("inspect", add_inspect(program));
+  commands.emplace_back("convert", add_convert(program));
   commands.emplace_back("bench", add_bench(program));
   commands.emplace_back("doctor", add_doctor(program));
 

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "component_flags.h"
 #include "pipeline/user_cache_dir.h"
 
 namespace steadyflux::cli {
@@ -96,6 +97,20 @@ void set_decode(const std::string& text, Request& request) {
   request.tile_size = tile_size;
 }
 
+std::filesystem::path& replaced_file(EngineOptions& options, Component component) {
+  switch (component) {
+    case Component::kClip:
+      return options.text_encoder;
+    case Component::kT5:
+      return options.text_encoder_2;
+    case Component::kAutoencoder:
+      return options.vae;
+    case Component::kTransformer:
+      break;
+  }
+  return options.transformer;
+}
+
 }  // namespace
 
 std::filesystem::path rates_path() {
@@ -106,6 +121,8 @@ std::filesystem::path rates_path() {
 void RequestFlags::add_model_flags(CLI::App& app) {
   app.add_option("--model", engine_.model, "Model directory, \"spark\", or the ID of a locally cached model")
       ->capture_default_str();
+  add_component_flags(
+      app, [this](Component component, const std::string& file) { replaced_file(engine_, component) = file; });
   app.add_option("--dtype", engine_.dtype, "Type the model is run as: auto (the checkpoint's), f32, bf16")
       ->transform(CLI::CheckedTransformer(kModelDTypes));
   add_compute_flags(app);

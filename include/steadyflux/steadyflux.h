@@ -20,7 +20,8 @@
 namespace steadyflux {
 
 // The dtype a model is run as: that of its timestep chain and, unless told otherwise, of noise and activations.
-enum class ModelDType { kAuto, kF32, kBF16 };  // kAuto: bf16 if most of the transformer's weights are, otherwise f32
+// kAuto: bf16 if most of the transformer's weights are, or are quantised; otherwise f32.
+enum class ModelDType { kAuto, kF32, kBF16 };
 
 // Element type of activations between operations. Residual streams, latents and all sums are f32 in either.
 enum class ComputeDType {
@@ -55,7 +56,14 @@ struct SimulatedDevice {
 
 struct EngineOptions {
   std::string model = "spark";  // a directory in the diffusers layout, "spark", or the ID of a locally cached model
-  int threads = 0;              // worker threads; 0: one per processor
+  // Single files whose weights are taken in place of those of the model's components: safetensors or GGUF, with the
+  // names of diffusers, transformers, BFL, ComfyUI or GGUF. The transformer's configuration is then what they show; the
+  // others have that of the model. Empty: the model's own.
+  std::filesystem::path transformer = {};
+  std::filesystem::path text_encoder = {};    // CLIP
+  std::filesystem::path text_encoder_2 = {};  // T5
+  std::filesystem::path vae = {};
+  int threads = 0;  // worker threads; 0: one per processor
   ModelDType dtype = ModelDType::kAuto;
   ComputeDType compute = ComputeDType::kAuto;
   // The most the whole process may hold; 0: no budget, all weights of a phase in memory; or kAutoBudget.

@@ -111,19 +111,41 @@ Config ModelDir::component_config(std::string_view component) const {
   return Config::load(component_dir(component) / (component == "scheduler" ? "scheduler_config.json" : "config.json"));
 }
 
-WeightIndex ModelDir::component_weights(std::string_view component) const {
-  const bool encoder = component.starts_with("text_encoder");
-  return WeightIndex::open(component_dir(component), encoder ? kTransformersStem : kDiffusersStem);
+bool ModelDir::has_config(std::string_view component) const {
+  return is_there(component_dir(component) / "config.json");
 }
 
-ModelDir open_model_dir(const fs::path& root) {
+fs::path ModelDir::replaced_file(std::string_view component) const {
+  for (const auto& [replaced_component, file] : replaced) {
+    if (component_name(replaced_component) == component) return file;
+  }
+  return {};
+}
+
+std::vector<fs::path> ModelDir::component_places(std::string_view component) const {
+  const fs::path directory = component_dir(component);
+  const fs::path file = replaced_file(component);
+  if (file.empty()) return {directory};
+  if (!has_config(component)) return {file};
+  return {file, directory / "config.json"};
+}
+
+WeightIndex ModelDir::component_weights(Component component) const {
+  const std::string_view name = component_name(component);
+  const fs::path file = replaced_file(name);
+  if (!file.empty()) return canonical(WeightIndex(file.string(), {open_file(file)}), component);
+  const bool encoder = component == Component::kClip || component == Component::kT5;
+  return canonical(WeightIndex::open(component_dir(name), encoder ? kTransformersStem : kDiffusersStem), component);
+}
+
+ModelDir open_model_dir(const fs::path& root, const ReplacedWeights& replaced) {
   const fs::path index_path = root / "model_index.json";
   if (!is_there(index_path)) {
     fail(ErrorCode::kNotFound, root.string(), " is not a model directory: it has no model_index.json");
   }
   const Config index = Config::load(index_path);
   check_pipeline_class(index);
-  ModelDir model{root, {}, read_defaults(root / "steadyflux.json")};
+  ModelDir model{root, replaced, {}, read_defaults(root / "steadyflux.json")};
   for (const std::string& key : index.keys()) {
     if (key.starts_with('_')) continue;
     const auto component = read_component(index, key);
@@ -135,11 +157,16 @@ ModelDir open_model_dir(const fs::path& root) {
     if (rule.needed && !model.has(rule.name)) {
       fail(ErrorCode::kNotFound, index.source(), " names no ", rule.name);
     }
-    const bool used = model.has(rule.name) && !rule.classes.empty();
+    const bool used = model.has(rule.name) && !rule.classes.empty() && model.replaced_file(rule.name).empty();
     if (used && !is_there(root / rule.name)) {
       fail(ErrorCode::kNotFound, "the component ", (root / rule.name).string(), " is missing; ", index.source(),
            " names it");
     }
+  }
+  for (const auto& [component, file] : replaced) {
+    if (model.has(component_name(component))) continue;
+    fail(ErrorCode::kInvalidArgument, index.source(), " names no ", component_name(component), ", so ", file.string(),
+         " cannot take its place");
   }
   return model;
 }

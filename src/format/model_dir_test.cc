@@ -52,7 +52,7 @@ TEST_F(ModelDirTest, ReadsComponentConfigsAndWeights) {
   const ModelDir model = open_model_dir(root_);
   EXPECT_EQ(model.component_config("vae").require_int("latent_channels"), 16);
   EXPECT_EQ(model.component_config("scheduler").require_float("shift"), 3.0);
-  EXPECT_TRUE(model.component_weights("vae").entries().empty());
+  EXPECT_TRUE(model.component_weights(Component::kAutoencoder).entries().empty());
   expect_error(ErrorCode::kNotFound, "transformer/config.json", [&] { model.component_config("transformer"); });
 }
 

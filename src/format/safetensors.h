@@ -13,18 +13,11 @@
 #include <string_view>
 #include <vector>
 
-#include "base/dtype.h"
+#include "format/tensor_info.h"
+#include "format/tensor_writer.h"
 #include "io/file.h"
 
 namespace steadyflux {
-
-struct TensorInfo {
-  std::string name;
-  DType dtype = DType::kF32;
-  std::vector<std::int64_t> shape;  // each >= 0; empty for a scalar
-  std::uint64_t offset = 0;         // of the first byte, from the start of the file
-  std::uint64_t num_bytes = 0;
-};
 
 struct SafetensorsHeader {
   std::vector<TensorInfo> tensors;  // in the order of their bytes in the file
@@ -36,14 +29,7 @@ struct SafetensorsHeader {
 // use.
 SafetensorsHeader read_safetensors_header(const ReadableFile& file);
 
-struct TensorSpec {
-  std::string name;
-  DType dtype = DType::kF32;
-  std::vector<std::int64_t> shape;
-};
-
-// Writes a file tensor by tensor without holding it. Thread rule: one thread at a time.
-class SafetensorsWriter {
+class SafetensorsWriter final : public TensorWriter {
  public:
   // Puts the header; the tensors' bytes follow in the order of `tensors`, aligned to their dtype when it runs from wide
   // to narrow dtypes. Throws Error(kInvalidArgument) on a name twice or a size that overflows, and what AtomicFile
@@ -51,24 +37,14 @@ class SafetensorsWriter {
   SafetensorsWriter(const std::filesystem::path& path, std::vector<TensorSpec> tensors,
                     const std::map<std::string, std::string>& metadata = {});
 
-  // Appends the next bytes of tensor `name`: all of them or a part. The tensors come in order, each complete before the
-  // next begins. Throws Error(kInternal) when the caller breaks this.
-  void write(std::string_view name, std::span<const std::byte> bytes);
-
-  // Makes the file visible. Error(kInternal) when bytes are missing.
-  void commit();
+  void write(std::string_view name, std::span<const std::byte> bytes) override;
+  void commit() override;
 
  private:
-  struct Pending {
-    std::string name;
-    std::uint64_t remaining_bytes = 0;
-  };
-
   // The header is worded before there is a file: where memory runs out in that, nothing half-written can be left.
   SafetensorsWriter(const std::string& header, const std::filesystem::path& path, std::vector<TensorSpec>&& tensors);
 
-  std::vector<Pending> pending_;
-  std::size_t next_ = 0;
+  PendingTensors pending_;
   AtomicFile file_;
 };
 

@@ -22,9 +22,6 @@ constexpr std::uint64_t kLengthBytes = 8;
 // The reference implementation's limit.
 constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;
 
-// More dimensions than any tensor has; bounds what one entry can hold.
-constexpr std::size_t kMaxRank = 16;
-
 // Builds the header from the parser's events, without a document in between: headers may be large, and what is kept is
 // then proportional to the tensors. Accepts exactly
 //   {"__metadata__": {key: string, …}, name: {"dtype": string, "shape": [n, …], "data_offsets": [begin, end]}, …}
@@ -43,7 +40,7 @@ class HeaderBuilder final : public nlohmann::json_sax<Json> {
 
   bool number_unsigned(number_unsigned_t value) override {
     if (state_ == State::kShape) {
-      if (shape_.size() == kMaxRank) refuse("has more than ", kMaxRank, " dimensions");
+      if (shape_.size() == kMaxFileRank) refuse("has more than ", kMaxFileRank, " dimensions");
       if (value > std::uint64_t{std::numeric_limits<std::int64_t>::max()}) refuse("has a dimension of ", value);
       shape_.push_back(static_cast<std::int64_t>(value));
     } else if (state_ == State::kOffsets) {

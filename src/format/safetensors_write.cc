@@ -76,26 +76,19 @@ SafetensorsWriter::SafetensorsWriter(const std::string& header, const std::files
     : file_(path) {
   for (TensorSpec& tensor : tensors) {
     const std::uint64_t num_bytes = tensor_bytes(tensor);
-    pending_.push_back({std::move(tensor.name), num_bytes});
+    pending_.add(std::move(tensor.name), num_bytes);
   }
   file_.write(length_bytes(header.size()));
   file_.write(header);
 }
 
 void SafetensorsWriter::write(std::string_view name, std::span<const std::byte> bytes) {
-  // Steps over what is complete, and over tensors without bytes.
-  while (next_ < pending_.size() && pending_[next_].remaining_bytes == 0 && pending_[next_].name != name) ++next_;
-  ensure(next_ < pending_.size() && pending_[next_].name == name, "tensor \"", name, "\" is written out of order");
-  ensure(bytes.size() <= pending_[next_].remaining_bytes, "too many bytes for tensor \"", name, "\"");
+  pending_.advance(name, bytes.size());
   file_.write(bytes);
-  pending_[next_].remaining_bytes -= bytes.size();
 }
 
 void SafetensorsWriter::commit() {
-  for (const Pending& tensor : pending_) {
-    ensure(tensor.remaining_bytes == 0, tensor.remaining_bytes, " bytes of tensor \"", tensor.name,
-           "\" were not written");
-  }
+  pending_.check_complete();
   file_.commit();
 }
 

@@ -8,8 +8,11 @@
 
 #include "base/error.h"
 #include "format/config.h"
+#include "format/gguf.h"
 #include "format/printable.h"
 #include "format/safetensors.h"
+#include "format/scales_apart.h"
+#include "platform/list_directory.h"
 
 namespace steadyflux {
 namespace {
@@ -31,7 +34,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-std::string nearest_names(const WeightIndex::Entries& entries, std::string_view name) {
+std::string nearest_names(const WeightEntries& entries, std::string_view name) {
   constexpr std::size_t kNumNames = 3;
   // Names longer than any model's are not compared: a hostile file could make that very slow.
   constexpr std::size_t kMaxLength = 256;
@@ -92,23 +95,38 @@ WeightIndex open_shards(const fs::path& directory, const fs::path& index) {
   return result;
 }
 
+std::vector<TensorInfo> read_tensors(const ReadableFile& file) {
+  return is_gguf(file) ? read_gguf_header(file).tensors : read_safetensors_header(file).tensors;
+}
+
+// The only *.gguf of a directory; empty when there is none.
+fs::path find_gguf(const fs::path& directory) {
+  std::error_code unreadable;
+  std::vector<fs::path> found = list_directory(directory, unreadable);
+  std::erase_if(found, [](const fs::path& path) { return path.extension() != ".gguf"; });
+  if (found.size() > 1) {
+    fail(ErrorCode::kInvalidFile, directory.string(), " has several GGUF files, among them ",
+         found[0].filename().string(), " and ", found[1].filename().string(), "; leave one of them there");
+  }
+  return found.empty() ? fs::path() : found[0];
+}
+
 }  // namespace
 
 WeightIndex::WeightIndex(std::string component, std::vector<std::shared_ptr<const ReadableFile>> files)
     : component_(std::move(component)), files_(std::move(files)) {
   for (std::uint32_t i = 0; i < files_.size(); ++i) {
     identities_.push_back(files_[i]->identity());
-    for (TensorInfo& tensor : read_safetensors_header(*files_[i]).tensors) {
-      total_bytes_ += tensor.num_bytes;
-      const auto [it, added] =
-          entries_.try_emplace(std::move(tensor.name),
-                               WeightEntry{tensor.dtype, std::move(tensor.shape), i, tensor.offset, tensor.num_bytes});
+    for (TensorInfo& tensor : read_tensors(*files_[i])) {
+      WeightEntry entry{tensor.dtype, std::move(tensor.shape), {i, tensor.offset, tensor.num_bytes}};
+      const auto [it, added] = entries_.try_emplace(std::move(tensor.name), std::move(entry));
       if (!added) {
-        fail(ErrorCode::kInvalidFile, "\"", printable(it->first), "\" is in both ", files_[it->second.file]->name(),
-             " and ", files_[i]->name());
+        fail(ErrorCode::kInvalidFile, "\"", printable(it->first), "\" is in both ", file(it->second).name(), " and ",
+             files_[i]->name());
       }
     }
   }
+  join_scales(entries_, files_);
 }
 
 WeightIndex WeightIndex::open(const fs::path& directory, std::string_view stem) {
@@ -117,8 +135,23 @@ WeightIndex WeightIndex::open(const fs::path& directory, std::string_view stem) 
   std::error_code error;
   if (fs::exists(single, error)) return WeightIndex(directory.string(), {open_file(single)});
   if (fs::exists(index, error)) return open_shards(directory, index);
+  if (const fs::path gguf = find_gguf(directory); !gguf.empty()) {
+    return WeightIndex(directory.string(), {open_file(gguf)});
+  }
   fail(ErrorCode::kNotFound, directory.string(), " has no weights: neither ", single.filename().string(), " nor ",
-       index.filename().string(), " is there");
+       index.filename().string(), " nor a *.gguf is there");
+}
+
+WeightIndex WeightIndex::with_entries(WeightEntries entries) && {
+  WeightIndex result = std::move(*this);
+  result.entries_ = std::move(entries);
+  return result;
+}
+
+std::uint64_t WeightIndex::total_bytes() const {
+  std::uint64_t sum = 0;
+  for (const auto& [name, entry] : entries_) sum += entry.num_bytes();
+  return sum;
 }
 
 const WeightEntry* WeightIndex::find(std::string_view name) const {

@@ -61,7 +61,7 @@ TEST_F(WeightIndexTest, OpensShards) {
   EXPECT_EQ(index.file(index.at("c")).name(), (directory_ / "model-2.safetensors").string());
   EXPECT_NE(index.find("unlisted"), nullptr);
   std::byte byte = {};
-  index.file(index.at("c")).read(index.at("c").offset, std::span(&byte, 1));
+  index.file(index.at("c")).read(index.at("c").values.offset, std::span(&byte, 1));
   EXPECT_EQ(byte, std::byte{'x'});
 }
 

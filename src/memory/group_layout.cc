@@ -33,62 +33,105 @@ bool same_without_unit_tail(const Shape& shape, std::span<const std::int64_t> di
   return same_shape(shape, dims);
 }
 
+// Rows of whole blocks, and scales where the type needs them.
+bool is_usable_matrix(const WeightEntry& entry) {
+  if (!is_quantised(entry.dtype) && entry.dtype != DType::kI8) return false;
+  if (entry.shape.size() != 2 || entry.shape[1] % block_shape(entry.dtype).elements != 0) return false;
+  return !has_scales_apart(entry.dtype) || entry.scales.values.num_bytes > 0;
+}
+
 void check_weight(const WeightIndex& index, const WeightSpec& spec, const WeightEntry& entry) {
   if (!same_without_unit_tail(spec.shape, entry.shape)) {
     fail(ErrorCode::kInvalidFile, index.file(entry).name(), ": tensor '", spec.name, "' has shape ",
          shape_text(entry.shape), ", but the model's configuration asks for ", spec.shape.to_string(),
          "; config.json and weights do not belong together");
   }
-  if (entry.dtype != DType::kF32 && entry.dtype != DType::kBF16 && entry.dtype != DType::kF16) {
-    fail(ErrorCode::kUnsupported, index.file(entry).name(), ": tensor '", spec.name, "' is of type ",
-         dtype_name(entry.dtype), "; weights may be f32, f16 or bf16");
-  }
+  const bool floating = entry.dtype == DType::kF32 || entry.dtype == DType::kBF16 || entry.dtype == DType::kF16;
+  if (floating || (spec.matrix && is_usable_matrix(entry))) return;
+  fail(ErrorCode::kUnsupported, index.file(entry).name(), ": tensor '", spec.name, "' is of type ",
+       dtype_name(entry.dtype), "; ",
+       spec.matrix ? "such weights may be f32, f16, bf16, i8 with scales, or of a quantised type"
+                   : "such weights may be f32, f16 or bf16");
+}
+
+PlacedExtent placed(const Extent& extent, std::size_t alignment) {
+  return {extent.file, extent.offset, static_cast<std::size_t>(extent.num_bytes), alignment};
 }
 
 PlacedWeight find_weight(const WeightIndex& index, const WeightSpec& spec) {
   const WeightEntry& entry = index.at(spec.name);
   check_weight(index, spec, entry);
-  return {spec.name, entry.dtype, spec.shape, entry.file, entry.offset, static_cast<std::size_t>(entry.num_bytes), 0};
+  PlacedWeight weight;
+  weight.name = spec.name;
+  weight.dtype = entry.dtype;
+  weight.shape = spec.shape;
+  weight.values = placed(entry.values, is_quantised(entry.dtype) ? 1 : dtype_bytes(entry.dtype));
+  const bool nested = entry.scales.nested.num_bytes > 0;
+  weight.scales = placed(entry.scales.values, nested ? 1 : sizeof(float));
+  weight.nested = placed(entry.scales.nested, sizeof(float));
+  weight.nested_offset = entry.scales.offset;
+  weight.first_scale = entry.scales.first;
+  return weight;
 }
 
 constexpr std::uint64_t block_of(std::uint64_t offset) { return offset / kDirectAlignment * kDirectAlignment; }
 
-// Whether the blocks of `run` and those of the weight, which begins behind the run's beginning, touch or overlap, and
-// the weight can lie in its image.
-bool continues(const FileRun& run, const PlacedWeight& weight) {
-  return weight.file == run.file && block_of(weight.file_offset) <= run.file_offset + run.num_bytes &&
-         (weight.file_offset - run.shift) % dtype_bytes(weight.dtype) == 0;
+// Whether the blocks of `run` and those of the extent, which begins behind the run's beginning, touch or overlap, and
+// the extent can lie in its image.
+bool continues(const FileRun& run, const PlacedExtent& extent) {
+  return extent.file == run.file && block_of(extent.file_offset) <= run.file_offset + run.num_bytes &&
+         (extent.file_offset - run.shift) % extent.alignment == 0;
 }
 
-FileRun begin_run(const PlacedWeight& weight, std::size_t offset) {
-  return {weight.file, block_of(weight.file_offset), 0, offset, weight.file_offset % dtype_bytes(weight.dtype)};
+FileRun begin_run(const PlacedExtent& extent, std::size_t offset) {
+  return {extent.file, block_of(extent.file_offset), 0, offset, extent.file_offset % extent.alignment};
 }
 
-// Makes the runs of a group from its weights and places these in them.
+// Makes the runs of a group from the extents of its weights and places these in them.
 void place_in_runs(GroupLayout& layout) {
-  std::vector<PlacedWeight*> weights;
-  for (PlacedWeight& weight : layout.weights) weights.push_back(&weight);
-  std::sort(weights.begin(), weights.end(), [](const PlacedWeight* a, const PlacedWeight* b) {
+  std::vector<PlacedExtent*> extents;
+  for (PlacedWeight& weight : layout.weights) {
+    for (PlacedExtent* extent : {&weight.values, &weight.scales, &weight.nested}) {
+      if (extent->num_bytes > 0) extents.push_back(extent);
+    }
+  }
+  std::sort(extents.begin(), extents.end(), [](const PlacedExtent* a, const PlacedExtent* b) {
     return std::tie(a->file, a->file_offset) < std::tie(b->file, b->file_offset);
   });
-  for (PlacedWeight* weight : weights) {
-    if (layout.runs.empty() || !continues(layout.runs.back(), *weight)) {
-      layout.runs.push_back(begin_run(*weight, layout.num_bytes));
+  for (PlacedExtent* extent : extents) {
+    if (layout.runs.empty() || !continues(layout.runs.back(), *extent)) {
+      layout.runs.push_back(begin_run(*extent, layout.num_bytes));
     }
     FileRun& run = layout.runs.back();
-    const auto end = static_cast<std::size_t>(weight->file_offset + weight->num_bytes - run.file_offset);
+    const auto end = static_cast<std::size_t>(extent->file_offset + extent->num_bytes - run.file_offset);
     run.num_bytes = std::max(run.num_bytes, align_up(end, kDirectAlignment));
     layout.num_bytes = run.offset + run.num_bytes;
-    weight->offset = run.offset + end - weight->num_bytes - run.shift;
+    extent->offset = run.offset + end - extent->num_bytes - run.shift;
   }
 }
 
-// One weight after another, as wide apart as kernels of a device ask for.
+// One extent after another, as wide apart as kernels of a device ask for.
 void place_on_device(GroupLayout& layout) {
   for (PlacedWeight& weight : layout.weights) {
-    weight.device_offset = layout.device_bytes;
-    layout.device_bytes += align_up(weight.num_bytes, Arena::kAlignment);
+    for (PlacedExtent* extent : {&weight.values, &weight.scales, &weight.nested}) {
+      extent->device_offset = layout.device_bytes;
+      layout.device_bytes += align_up(extent->num_bytes, Arena::kAlignment);
+    }
   }
+}
+
+// `place`: which of its places an extent has in that memory.
+std::vector<Tensor> bind(const GroupLayout& layout, std::byte* memory, std::size_t PlacedExtent::*place) {
+  const auto address = [&](const PlacedExtent& extent) {
+    return extent.num_bytes > 0 ? memory + extent.*place : nullptr;
+  };
+  std::vector<Tensor> tensors;
+  tensors.reserve(layout.weights.size());
+  for (const PlacedWeight& weight : layout.weights) {
+    Tensor& tensor = tensors.emplace_back(memory + weight.values.*place, weight.dtype, weight.shape);
+    tensor.scales = {address(weight.scales), address(weight.nested), weight.nested_offset, weight.first_scale};
+  }
+  return tensors;
 }
 
 }  // namespace
@@ -106,9 +149,8 @@ std::vector<GroupLayout> place_groups(const WeightIndex& index, std::span<const 
   return layouts;
 }
 
-void check_all_known(const WeightIndex& index, std::span<const GroupSpec> groups,
-                     std::span<const std::string_view> ignored) {
-  std::set<std::string_view> known(ignored.begin(), ignored.end());
+void check_all_known(const WeightIndex& index, std::span<const GroupSpec> groups) {
+  std::set<std::string_view> known;
   for (const GroupSpec& group : groups) {
     for (const WeightSpec& weight : group.weights) known.insert(weight.name);
   }
@@ -130,21 +172,11 @@ std::size_t total_bytes(std::span<const GroupLayout> layouts) {
 }
 
 std::vector<Tensor> bind_group(const GroupLayout& layout, std::byte* memory) {
-  std::vector<Tensor> tensors;
-  tensors.reserve(layout.weights.size());
-  for (const PlacedWeight& weight : layout.weights) {
-    tensors.emplace_back(memory + weight.offset, weight.dtype, weight.shape);
-  }
-  return tensors;
+  return bind(layout, memory, &PlacedExtent::offset);
 }
 
 std::vector<Tensor> bind_group_on_device(const GroupLayout& layout, std::byte* memory) {
-  std::vector<Tensor> tensors;
-  tensors.reserve(layout.weights.size());
-  for (const PlacedWeight& weight : layout.weights) {
-    tensors.emplace_back(memory + weight.device_offset, weight.dtype, weight.shape);
-  }
-  return tensors;
+  return bind(layout, memory, &PlacedExtent::device_offset);
 }
 
 }  // namespace steadyflux

@@ -13,16 +13,34 @@
 
 namespace steadyflux {
 
-// One weight: its extent in a file and its place in the group's memory.
+// A stretch of a file and its place in the group's memory.
+struct PlacedExtent {
+  std::uint32_t file = 0;  // into WeightIndex::files()
+  std::uint64_t file_offset = 0;
+  std::size_t num_bytes = 0;
+  std::size_t alignment = 1;      // of its elements; quantised blocks need none
+  std::size_t offset = 0;         // from the start of the group's memory; aligned so, and no more than that
+  std::size_t device_offset = 0;  // the same in the memory of a discrete device; aligned to Arena::kAlignment
+};
+
+// One weight: its elements and, where its type keeps them apart, its scales.
 struct PlacedWeight {
   std::string name;
   DType dtype = DType::kF32;
   Shape shape;
-  std::uint32_t file = 0;  // into WeightIndex::files()
-  std::uint64_t file_offset = 0;
-  std::size_t num_bytes = 0;
-  std::size_t offset = 0;         // from the start of the group's memory; aligned to the dtype, and no more than that
-  std::size_t device_offset = 0;  // the same in the memory of a discrete device; aligned to Arena::kAlignment
+  PlacedExtent values;
+  PlacedExtent scales = {};      // Scales::values; without bytes unless has_scales_apart(dtype)
+  PlacedExtent nested = {};      // Scales::nested; without bytes unless nested
+  float nested_offset = 0;       // Scales::offset
+  std::int64_t first_scale = 0;  // Scales::first
+
+  // Those that have bytes.
+  template <typename Visitor>
+  void visit_extents(Visitor&& visit) const {
+    for (const PlacedExtent* extent : {&values, &scales, &nested}) {
+      if (extent->num_bytes > 0) visit(*extent);
+    }
+  }
 };
 
 // A stretch of a file that is read into the group's memory as it is, blocks of kDirectAlignment bytes, weights and what
@@ -33,7 +51,7 @@ struct FileRun {
   std::size_t num_bytes = 0;
   std::size_t offset = 0;  // from the start of the group's memory
   // The content lies so many bytes before where its blocks put it: 0 unless the file does not align its tensors to
-  // their dtype.
+  // their elements.
   std::size_t shift = 0;
 };
 
@@ -49,13 +67,12 @@ struct GroupLayout {
 };
 
 // Lays out every group. Throws Error: kNotFound when a weight is absent, kInvalidFile when its shape is not what the
-// model's configuration asks for, kUnsupported when its dtype is none that operations take as a weight.
+// model's configuration asks for, kUnsupported when its dtype is none that operations take as such a weight.
 std::vector<GroupLayout> place_groups(const WeightIndex& index, std::span<const GroupSpec> groups);
 
-// Throws Error(kInvalidFile) naming the tensors of `index` that are in none of `groups` and not in `ignored`: a
-// checkpoint with something unknown in it (scales of a quantised type, an adapter) would give a wrong picture.
-void check_all_known(const WeightIndex& index, std::span<const GroupSpec> groups,
-                     std::span<const std::string_view> ignored = {});
+// Throws Error(kInvalidFile) naming the tensors of `index` that are in none of `groups`: a checkpoint with something
+// unknown in it (scales of a quantised type, an adapter) would give a wrong picture.
+void check_all_known(const WeightIndex& index, std::span<const GroupSpec> groups);
 
 // Memory of all groups together.
 std::size_t total_bytes(std::span<const GroupLayout> layouts);

@@ -78,9 +78,10 @@ class GroupReaderTest : public ::testing::Test {
   void expect_weights(const GroupLayout& group, const std::byte* memory) const {
     for (const PlacedWeight& weight : group.weights) {
       const RandomTensor& tensor = tensors_[std::stoul(weight.name.substr(1))];
-      ASSERT_EQ(weight.num_bytes, tensor.bytes.size());
-      EXPECT_EQ(weight.offset % tensor.bytes_per_element, 0u) << weight.name;
-      EXPECT_EQ(std::memcmp(memory + weight.offset, tensor.bytes.data(), weight.num_bytes), 0) << weight.name;
+      ASSERT_EQ(weight.values.num_bytes, tensor.bytes.size());
+      EXPECT_EQ(weight.values.offset % tensor.bytes_per_element, 0u) << weight.name;
+      EXPECT_EQ(std::memcmp(memory + weight.values.offset, tensor.bytes.data(), weight.values.num_bytes), 0)
+          << weight.name;
     }
   }
 

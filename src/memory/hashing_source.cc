@@ -1,6 +1,7 @@
 #include "memory/hashing_source.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "base/error.h"
 
@@ -21,7 +22,8 @@ Lease HashingSource::acquire(std::size_t group) {
   Lease lease = source_.acquire(group);
   if (seen_.at(group)) return lease;
   const std::vector<PlacedWeight>& weights = groups_[group].weights;
-  for (std::size_t i = 0; i < weights.size(); ++i) weights_[weights[i].name] = digest_of(lease.tensors()[i]);
+  for (std::size_t i = 0; i < weights.size(); ++i)
+    weights_[weights[i].name] = digest_of(lease.tensors()[i], weights[i]);
   seen_[group] = true;
   return lease;
 }
@@ -36,24 +38,28 @@ std::optional<Digest> HashingSource::digest() const {
   return all.digest();
 }
 
-Digest HashingSource::digest_of(const Tensor& tensor) {
+Digest HashingSource::digest_of(const Tensor& tensor, const PlacedWeight& weight) {
   Hasher hasher;
   hasher.add(dtype_name(tensor.dtype));
   hasher.add(tensor.shape.to_string());
-  if (backend_.is_discrete()) {
-    add_downloaded(tensor, hasher);
-  } else {
-    hasher.add_bytes({tensor.data, tensor.num_bytes()});
-  }
+  add_bytes(tensor.data, tensor.num_bytes(), hasher);
+  if (tensor.scales.values == nullptr) return hasher.digest();
+  add_bytes(tensor.scales.values, weight.scales.num_bytes, hasher);
+  if (tensor.scales.nested != nullptr) add_bytes(tensor.scales.nested, weight.nested.num_bytes, hasher);
+  hasher.add(std::uint64_t{std::bit_cast<std::uint32_t>(tensor.scales.offset)});
+  hasher.add(static_cast<std::uint64_t>(tensor.scales.first));
   return hasher.digest();
 }
 
-void HashingSource::add_downloaded(const Tensor& tensor, Hasher& hasher) {
+void HashingSource::add_bytes(std::byte* address, std::size_t num_bytes, Hasher& hasher) {
+  if (!backend_.is_discrete()) {
+    hasher.add_bytes({address, num_bytes});
+    return;
+  }
   std::vector<std::byte> memory(kPieceBytes);
-  const std::size_t num_bytes = tensor.num_bytes();
   for (std::size_t done = 0; done < num_bytes; done += kPieceBytes) {
     const std::span piece = std::span(memory).first(std::min(kPieceBytes, num_bytes - done));
-    backend_.download(Tensor(tensor.data + done, DType::kU8, {static_cast<std::int64_t>(piece.size())}), piece);
+    backend_.download(Tensor(address + done, DType::kU8, {static_cast<std::int64_t>(piece.size())}), piece);
     hasher.add_bytes(piece);
   }
 }

@@ -26,14 +26,14 @@ class HashingSource final : public WeightSource {
   Lease acquire(std::size_t group) override;
   std::uint64_t bytes_read() const override { return source_.bytes_read(); }
 
-  // Of the names, dtypes, shapes and bytes of all weights, in whatever order and groups they come. Nothing until every
-  // group has been leased.
+  // Of the names, dtypes, shapes, bytes and scales of all weights, in whatever order and groups they come. Nothing
+  // until every group has been leased.
   std::optional<Digest> digest() const;
 
  private:
   void release(std::size_t) noexcept override {}
-  Digest digest_of(const Tensor& tensor);
-  void add_downloaded(const Tensor& tensor, Hasher& hasher);
+  Digest digest_of(const Tensor& tensor, const PlacedWeight& weight);
+  void add_bytes(std::byte* address, std::size_t num_bytes, Hasher& hasher);
 
   WeightSource& source_;
   Backend& backend_;

@@ -19,6 +19,7 @@ namespace steadyflux {
 struct WeightSpec {
   std::string name;
   Shape shape;
+  bool matrix = false;  // of a linear layer, or a table of rows: it may be of a quantised type
 };
 
 // Weights that are used together: one transformer block, one encoder layer, one decoder stage.

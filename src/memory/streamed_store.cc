@@ -156,13 +156,14 @@ bool StreamedStore::copy_in_pieces(std::size_t group, Slot& slot) {
 
 // Copies what lies of the weights in `content`, the bytes of the group's memory from `offset` on.
 void StreamedStore::copy(std::size_t group, std::size_t offset, std::span<const std::byte> content, const Slot& slot) {
-  for (const PlacedWeight& weight : groups_[group].weights) {
-    const std::size_t begin = std::max(offset, weight.offset);
-    const std::size_t end = std::min(offset + content.size(), weight.offset + weight.num_bytes);
-    if (begin >= end) continue;
+  const auto copy_part = [&](const PlacedExtent& extent) {
+    const std::size_t begin = std::max(offset, extent.offset);
+    const std::size_t end = std::min(offset + content.size(), extent.offset + extent.num_bytes);
+    if (begin >= end) return;
     backend_.copy_async(content.subspan(begin - offset, end - begin),
-                        slot.memory + weight.device_offset + (begin - weight.offset));
-  }
+                        slot.memory + extent.device_offset + (begin - extent.offset));
+  };
+  for (const PlacedWeight& weight : groups_[group].weights) weight.visit_extents(copy_part);
 }
 
 // Waits until the slot can be filled, or for a discrete device until copies to it can be given; false when the store is

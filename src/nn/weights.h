@@ -4,7 +4,8 @@
 //
 //   template <typename Visitor> void visit(Weights& weights, const Sizes&..., Visitor&& visitor);
 //
-// that calls visitor(slot, module, leaf, shape) for every tensor in a fixed order; the tensor's name is
+// that calls visitor(slot, module, leaf, shape) for every tensor in a fixed order, or visitor.matrix with the same for
+// the weights of linear layers and tables of rows, which may be quantised; the tensor's name is
 // "<prefix><module>.<leaf>". A nested struct is visited with visitor.within(list, index).
 #pragma once
 
@@ -35,14 +36,14 @@ struct ConvWeights {
 template <typename Visitor>
 void visit_linear(ops::Linear& linear, std::string_view module, std::int64_t out_features, std::int64_t in_features,
                   Visitor&& visitor) {
-  visitor(linear.weight, module, "weight", Shape{out_features, in_features});
+  visitor.matrix(linear.weight, module, "weight", Shape{out_features, in_features});
   visitor(linear.bias, module, "bias", Shape{out_features});
 }
 
 template <typename Visitor>
 void visit_linear_without_bias(ops::Linear& linear, std::string_view module, std::int64_t out_features,
                                std::int64_t in_features, Visitor&& visitor) {
-  visitor(linear.weight, module, "weight", Shape{out_features, in_features});
+  visitor.matrix(linear.weight, module, "weight", Shape{out_features, in_features});
 }
 
 template <typename Visitor>
@@ -64,8 +65,10 @@ class WeightLister {
   WeightLister(GroupSpec& group, std::string prefix) : group_(&group), prefix_(std::move(prefix)) {}
 
   void operator()(Tensor& /*slot*/, std::string_view module, std::string_view leaf, const Shape& shape) const {
-    std::string name = prefix_;
-    group_->weights.push_back({name.append(module).append(".").append(leaf), shape});
+    add(module, leaf, shape, false);
+  }
+  void matrix(Tensor& /*slot*/, std::string_view module, std::string_view leaf, const Shape& shape) const {
+    add(module, leaf, shape, true);
   }
 
   WeightLister within(std::string_view list, std::size_t index) const {
@@ -74,6 +77,11 @@ class WeightLister {
   }
 
  private:
+  void add(std::string_view module, std::string_view leaf, const Shape& shape, bool matrix) const {
+    std::string name = prefix_;
+    group_->weights.push_back({name.append(module).append(".").append(leaf), shape, matrix});
+  }
+
   GroupSpec* group_;
   std::string prefix_;
 };
@@ -87,6 +95,10 @@ class WeightBinder {
     ensure(next_ < tensors_.size(), "a lease of ", tensors_.size(), " tensors ends before ", module, ".", leaf);
     slot = tensors_[next_++];
     ensure(slot.shape == shape, module, ".", leaf, " is ", slot.shape.to_string(), ", not ", shape.to_string());
+  }
+
+  void matrix(Tensor& slot, std::string_view module, std::string_view leaf, const Shape& shape) {
+    (*this)(slot, module, leaf, shape);
   }
 
   WeightBinder& within(std::string_view /*list*/, std::size_t /*index*/) { return *this; }

@@ -34,6 +34,15 @@ EngineOptions resolved(EngineOptions options, const SystemMemory& system) {
   return options;
 }
 
+ReplacedWeights replaced_weights(const EngineOptions& options) {
+  ReplacedWeights replaced;
+  if (!options.transformer.empty()) replaced[Component::kTransformer] = options.transformer;
+  if (!options.text_encoder.empty()) replaced[Component::kClip] = options.text_encoder;
+  if (!options.text_encoder_2.empty()) replaced[Component::kT5] = options.text_encoder_2;
+  if (!options.vae.empty()) replaced[Component::kAutoencoder] = options.vae;
+  return replaced;
+}
+
 // Passes phases and cancellation on, and times the steps from the start of their phase.
 class PhaseClock final : public Observer {
  public:
@@ -105,7 +114,7 @@ class Engine::Impl {
   explicit Impl(const EngineOptions& options)
       : system_(options.system_root),
         options_(resolved(options, system_.memory())),
-        model_(open_model(find_model(options.model))),
+        model_(open_model(find_model(options.model), replaced_weights(options))),
         backend_(make_backend(options_, system_.memory())),
         measured_rates_(load_rates(options_.rates, backend_->name(), num_threads())),
         cache_(model_, *backend_, options_.prompt_cache, options_.prompt_cache_bytes) {}

@@ -118,7 +118,10 @@ void choose_decode(const OpenModel& model, const Request& request, Job& job) {
 }
 
 DType chosen_model_dtype(const OpenModel& model, const EngineOptions& options) {
-  if (options.dtype == ModelDType::kAuto) return model.weights_dtype == DType::kBF16 ? DType::kBF16 : DType::kF32;
+  if (options.dtype == ModelDType::kAuto) {
+    const DType weights = model.weights_dtype;
+    return weights == DType::kBF16 || weights == DType::kI8 || is_quantised(weights) ? DType::kBF16 : DType::kF32;
+  }
   return options.dtype == ModelDType::kBF16 ? DType::kBF16 : DType::kF32;
 }
 

@@ -3,27 +3,24 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
+#include "pipeline/infer_config.h"
 #include "pipeline/model_configs.h"
 
 namespace steadyflux {
 namespace {
 
-// Copies and buffers that the publishing libraries write but no forward pass reads.
-constexpr std::array<std::string_view, 2> kClipIgnored = {"text_model.embeddings.position_ids",
-                                                          "embeddings.position_ids"};
-constexpr std::array<std::string_view, 1> kT5Ignored = {"encoder.embed_tokens.weight"};
-
 // A component's files, opened, and what they were like just before.
 struct OpenedComponent {
   const WeightIndex* index = nullptr;
-  DirectoryState state;
+  FilesState state;
 };
 
-OpenedComponent open_component(OpenModel& model, std::string_view component) {
-  const DirectoryState state = examine_directory(model.dir.component_dir(component));
+OpenedComponent open_component(OpenModel& model, Component component) {
+  const FilesState state = examine_files(model.dir.component_places(component_name(component)));
   model.indexes.push_back(std::make_unique<WeightIndex>(model.dir.component_weights(component)));
   return {model.indexes.back().get(), state};
 }
@@ -34,18 +31,17 @@ WeightPart make_part(const OpenedComponent& opened, std::span<const GroupSpec> g
 
 void open_clip(OpenModel& model) {
   model.clip = clip_config(model.dir.component_config("text_encoder"));
-  const OpenedComponent opened = open_component(model, "text_encoder");
-  const bool prefixed = opened.index->find("text_model.embeddings.token_embedding.weight") != nullptr;
-  const auto groups = clip_groups(*model.clip, prefixed ? "text_model." : "");
-  check_all_known(*opened.index, groups, kClipIgnored);
+  const OpenedComponent opened = open_component(model, Component::kClip);
+  const auto groups = clip_groups(*model.clip);
+  check_all_known(*opened.index, groups);
   model.clip_part = make_part(opened, groups);
 }
 
 void open_t5(OpenModel& model) {
   model.t5 = t5_config(model.dir.component_config("text_encoder_2"));
-  const OpenedComponent opened = open_component(model, "text_encoder_2");
+  const OpenedComponent opened = open_component(model, Component::kT5);
   const auto groups = t5_groups(*model.t5);
-  check_all_known(*opened.index, groups, kT5Ignored);
+  check_all_known(*opened.index, groups);
   model.t5_part = make_part(opened, groups);
   if (model.t5->d_model != model.flux.joint_attention_dim) {
     fail(ErrorCode::kInvalidFile, model.name, ": the T5 encoder is ", model.t5->d_model,
@@ -53,10 +49,19 @@ void open_t5(OpenModel& model) {
   }
 }
 
+// A replaced transformer may be of another size than the directory's.
+FluxConfig transformer_config(const ModelDir& dir, const WeightIndex& index) {
+  const bool has_config = dir.has_config("transformer");
+  const bool replaced = !dir.replaced_file("transformer").empty();
+  if (!replaced && has_config) return flux_config(dir.component_config("transformer"));
+  std::optional<FluxConfig> similar;
+  if (has_config) similar = flux_config(dir.component_config("transformer"));
+  return infer_flux_config(index, similar);
+}
+
 void open_transformer(OpenModel& model) {
-  const Config config = model.dir.component_config("transformer");
-  model.flux = flux_config(config);
-  const OpenedComponent opened = open_component(model, "transformer");
+  const OpenedComponent opened = open_component(model, Component::kTransformer);
+  model.flux = transformer_config(model.dir, *opened.index);
   const auto modulate = flux_modulate_groups(model.flux);
   const auto denoise = flux_denoise_groups(model.flux);
   auto all = modulate;
@@ -68,7 +73,7 @@ void open_transformer(OpenModel& model) {
 
 void open_autoencoder(OpenModel& model) {
   model.autoencoder = autoencoder_config(model.dir.component_config("vae"));
-  const OpenedComponent opened = open_component(model, "vae");
+  const OpenedComponent opened = open_component(model, Component::kAutoencoder);
   const auto decoder = decoder_groups(model.autoencoder);
   auto all = encoder_groups(model.autoencoder);
   all.insert(all.end(), decoder.begin(), decoder.end());
@@ -87,7 +92,7 @@ void check_channels(const OpenModel& model) {
 // The dtype with the most bytes; the first seen wins a tie.
 DType main_dtype(const WeightIndex& index) {
   std::array<std::uint64_t, kNumDTypes> bytes{};
-  for (const auto& [name, entry] : index.entries()) bytes[static_cast<std::size_t>(entry.dtype)] += entry.num_bytes;
+  for (const auto& [name, entry] : index.entries()) bytes[static_cast<std::size_t>(entry.dtype)] += entry.num_bytes();
   const auto largest = std::max_element(bytes.begin(), bytes.end());
   return static_cast<DType>(largest - bytes.begin());
 }
@@ -119,17 +124,19 @@ sampling::SchedulerConfig scheduler_config(const Config& config) {
   return result;
 }
 
-std::string model_name(const std::filesystem::path& directory) {
+std::string model_name(const std::filesystem::path& directory, const ModelDir& dir) {
+  const std::filesystem::path transformer = dir.replaced_file("transformer");
+  if (!transformer.empty()) return transformer.stem().string();
   const auto clean = std::filesystem::weakly_canonical(directory);
   return clean.filename().string();
 }
 
 }  // namespace
 
-OpenModel open_model(const std::filesystem::path& directory) {
+OpenModel open_model(const std::filesystem::path& directory, const ReplacedWeights& replaced) {
   OpenModel model;
-  model.name = model_name(directory);
-  model.dir = open_model_dir(directory);
+  model.dir = open_model_dir(directory, replaced);
+  model.name = model_name(directory, model.dir);
   model.scheduler = scheduler_config(model.dir.component_config("scheduler"));
   open_transformer(model);
   open_autoencoder(model);

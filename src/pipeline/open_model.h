@@ -1,6 +1,7 @@
 // A model directory, opened: configurations, weight extents and group layouts of every component; no weights.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,13 +23,13 @@ namespace steadyflux {
 struct WeightPart {
   const WeightIndex* index = nullptr;  // of the component, owned by OpenModel
   std::vector<GroupLayout> groups;
-  DirectoryState opened;  // the component's files, just before they were opened
+  FilesState opened;  // the component's files, just before they were opened
 };
 
 // Immutable once opened, but for the encoders, which are opened when something is to be encoded. Move-only, since parts
 // point into it.
 struct OpenModel {
-  std::string name;  // of the directory
+  std::string name;  // of the directory or, in place of its transformer, the file
   ModelDir dir;
 
   FluxConfig flux;
@@ -53,8 +54,8 @@ struct OpenModel {
 
 // Throws Error as open_model_dir, the configurations, place_groups and check_all_known do; kUnsupported for a
 // transformer whose channels are not those of the autoencoder's packed latents (Fill, Canny, Depth).
-// Opens no file of the encoders.
-OpenModel open_model(const std::filesystem::path& directory);
+// Opens no file of the encoders. A transformer whose weights are replaced has the configuration that they show.
+OpenModel open_model(const std::filesystem::path& directory, const ReplacedWeights& replaced = {});
 
 // Opens the encoders, which the directory has, unless they are open. Throws Error like open_model; kInvalidFile when
 // they are not the transformer's.

@@ -157,20 +157,19 @@ class ModelGolden : public testing::TestWithParam<Parameters> {
 
   DType activations_ = GetParam().activations;
   Case golden_ = load_case(GetParam().case_name, activations_ == DType::kF32 ? "expected" : "expected_bf16");
-  WeightIndex transformer_ = golden_.model.component_weights("transformer");
+  WeightIndex transformer_ = golden_.model.component_weights(Component::kTransformer);
   std::unique_ptr<Backend> backend_ = make_backend(GetParam().backend);
 };
 
 TEST_P(ModelGolden, ClipPoolsThePrompt) {
   const ClipConfig config = clip_config(golden_.model.component_config("text_encoder"));
-  const WeightIndex index = golden_.model.component_weights("text_encoder");
-  const std::string_view prefix = index.find("text_model.final_layer_norm.weight") != nullptr ? "text_model." : "";
+  const WeightIndex index = golden_.model.component_weights(Component::kClip);
   for (const std::string side : {"", "negative_"}) {
     if (!golden_.has(side + "clip_token_ids")) continue;
     const std::vector<std::int32_t> ids = golden_.token_ids(side + "clip_token_ids");
     const auto prompt = std::span(ids).first(clip_pooled_position(config, ids) + 1);
     HostTensor pooled(activations_, {1, config.width});
-    run_planned(*backend_, index, clip_groups(config, prefix), [&](const Executor& executor, WeightSource& weights) {
+    run_planned(*backend_, index, clip_groups(config), [&](const Executor& executor, WeightSource& weights) {
       const ClipPrompt clip_prompt = {prompt, pooled.view()};
       encode_clip(executor, weights, config, activations_, {&clip_prompt, 1});
     });
@@ -180,7 +179,7 @@ TEST_P(ModelGolden, ClipPoolsThePrompt) {
 
 TEST_P(ModelGolden, T5EmbedsThePrompt) {
   const T5Config config = t5_config(golden_.model.component_config("text_encoder_2"));
-  const WeightIndex index = golden_.model.component_weights("text_encoder_2");
+  const WeightIndex index = golden_.model.component_weights(Component::kT5);
   for (const std::string side : {"", "negative_"}) {
     if (!golden_.has(side + "t5_token_ids")) continue;
     const std::vector<std::int32_t> ids = golden_.token_ids(side + "t5_token_ids");
@@ -286,7 +285,7 @@ TEST_P(ModelGolden, VelocityOfEveryStepAndTheStreamAfterEveryBlock) {
 
 TEST_P(ModelGolden, DecodesTheImage) {
   const AutoencoderConfig config = autoencoder_config(golden_.model.component_config("vae"));
-  const WeightIndex index = golden_.model.component_weights("vae");
+  const WeightIndex index = golden_.model.component_weights(Component::kAutoencoder);
   const HostTensor expected = to_pixels(golden_.at("image"));
   HostTensor packed = input("latents." + last_step());
   HostTensor image(activations_, expected.shape);
@@ -302,7 +301,7 @@ TEST_P(ModelGolden, DecodesTheImage) {
 
 TEST_P(ModelGolden, EncodesAnImage) {
   const AutoencoderConfig config = autoencoder_config(golden_.model.component_config("vae"));
-  const WeightIndex index = golden_.model.component_weights("vae");
+  const WeightIndex index = golden_.model.component_weights(Component::kAutoencoder);
   const HostTensor expected = pack(golden_.at("encode.latents"));
   HostTensor image = to_pixels(golden_.at("encode.input"));
   HostTensor packed(DType::kF32, expected.shape);

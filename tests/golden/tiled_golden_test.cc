@@ -51,7 +51,7 @@ std::vector<float> decode(Backend& backend, const Case& golden, const Tiled& til
                                {packed.view().as<float>(), static_cast<std::size_t>(packed.shape.num_elements())});
   HostTensor image(DType::kF32, {config.scale() * tiled.height, config.scale() * tiled.width, config.image_channels});
   const DecodeMode mode = {.kind = DecodeMode::Kind::kTiled, .tile_px = tiled.tile_px};
-  run_planned(backend, golden.model.component_weights("vae"), decoder_groups(config),
+  run_planned(backend, golden.model.component_weights(Component::kAutoencoder), decoder_groups(config),
               [&](const Executor& executor, WeightSource& weights) {
                 decode_latents(executor, weights, config, DType::kF32, packed.view(), image.view(), mode);
               });

@@ -18,8 +18,8 @@ void check(const ClipConfig& config) {
   }
 }
 
-std::vector<GroupSpec> clip_groups(const ClipConfig& config, std::string_view prefix) {
-  const std::string root(prefix);
+std::vector<GroupSpec> clip_groups(const ClipConfig& config) {
+  const std::string root = "text_model.";
   std::vector<GroupSpec> groups;
   groups.push_back(list_weights<ClipEmbeddings>("embeddings", root, config));
   for (std::int64_t i = 0; i < config.num_layers; ++i) {

@@ -28,9 +28,8 @@ struct ClipConfig {
 // Throws Error(kInvalidFile) naming what does not fit together.
 void check(const ClipConfig& config);
 
-// Groups of encode_clip(): embeddings, each layer, final norm. `prefix` is what the checkpoint puts before every name:
-// "text_model." in published files, "" in those that transformers 5 writes.
-std::vector<GroupSpec> clip_groups(const ClipConfig& config, std::string_view prefix = "text_model.");
+// Groups of encode_clip(): embeddings, each layer, final norm.
+std::vector<GroupSpec> clip_groups(const ClipConfig& config);
 
 // Index of the token whose hidden state is the pooled vector: the first end token. A configured id of 2 is older than
 // the vocabulary's real end token, which then is the largest id of the prompt. Without an end token it is 0.

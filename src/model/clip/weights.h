@@ -27,7 +27,7 @@ struct ClipFinalNorm {
 
 template <typename Visitor>
 void visit(ClipEmbeddings& weights, const ClipConfig& config, Visitor&& visitor) {
-  visitor(weights.tokens, "embeddings.token_embedding", "weight", Shape{config.vocab_size, config.width});
+  visitor.matrix(weights.tokens, "embeddings.token_embedding", "weight", Shape{config.vocab_size, config.width});
   visitor(weights.positions, "embeddings.position_embedding", "weight", Shape{config.max_positions, config.width});
 }
 

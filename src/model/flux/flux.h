@@ -41,7 +41,7 @@ inline constexpr std::int64_t kSinusoidWidth = 256;
 // ---- modulate ------------------------------------------------------------------------------------------------------
 
 // Groups of modulate(): embedders of time, guidance and pooled prompt; context embedder; then each modulation layer.
-// Names are those of the diffusers checkpoint.
+// Names are the canonical ones (format/dialect/dialect.h).
 std::vector<GroupSpec> flux_modulate_groups(const FluxConfig& config);
 
 // Elements of one row of the modulation table: every modulation vector of one forward pass.

@@ -74,26 +74,36 @@ TEST(FluxWeights, AreThoseOfTheCheckpoint) {
   const FluxConfig dev;
   const auto modulate_groups = flux_modulate_groups(dev);
   const auto denoise_groups = flux_denoise_groups(dev);
-  EXPECT_EQ(modulate_groups.size(), 2u + 19 * 2 + 38 + 1);
+  EXPECT_EQ(modulate_groups.size(), 2u + 19 * 2 + 38 + 2);
   EXPECT_EQ(denoise_groups.size(), 1u + 19 + 38 + 1);
   EXPECT_EQ(num_parameters(modulate_groups) + num_parameters(denoise_groups), 11'901'408'320);
 
   std::vector<std::string> names = weight_names(modulate_groups);
   const std::vector<std::string> more = weight_names(denoise_groups);
   names.insert(names.end(), more.begin(), more.end());
-  EXPECT_EQ(names.size(), 780u + 380u);
+  EXPECT_EQ(names.size(), 780u + 380u + 2);  // norm_out is two layers
   std::ranges::sort(names);
   EXPECT_EQ(std::ranges::adjacent_find(names), names.end());
-  for (const char* name :
-       {"context_embedder.weight", "norm_out.linear.bias", "proj_out.bias", "x_embedder.weight",
-        "single_transformer_blocks.37.attn.norm_k.weight", "single_transformer_blocks.37.norm.linear.weight",
-        "single_transformer_blocks.0.proj_mlp.bias", "single_transformer_blocks.0.proj_out.weight",
-        "time_text_embed.guidance_embedder.linear_2.bias", "time_text_embed.text_embedder.linear_1.weight",
-        "time_text_embed.timestep_embedder.linear_1.weight", "transformer_blocks.0.attn.add_q_proj.bias",
-        "transformer_blocks.0.attn.norm_added_k.weight", "transformer_blocks.18.attn.to_add_out.weight",
-        "transformer_blocks.18.attn.to_out.0.bias", "transformer_blocks.18.ff.net.0.proj.weight",
-        "transformer_blocks.18.ff_context.net.2.bias", "transformer_blocks.3.norm1.linear.bias",
-        "transformer_blocks.3.norm1_context.linear.weight"}) {
+  for (const char* name : {"context_embedder.weight",
+                           "norm_out.scale.linear.weight",
+                           "norm_out.shift.linear.bias",
+                           "proj_out.bias",
+                           "x_embedder.weight",
+                           "single_transformer_blocks.37.attn.norm_k.weight",
+                           "single_transformer_blocks.37.norm.linear.weight",
+                           "single_transformer_blocks.0.proj_mlp.bias",
+                           "single_transformer_blocks.0.proj_out.weight",
+                           "time_text_embed.guidance_embedder.linear_2.bias",
+                           "time_text_embed.text_embedder.linear_1.weight",
+                           "time_text_embed.timestep_embedder.linear_1.weight",
+                           "transformer_blocks.0.attn.add_q_proj.bias",
+                           "transformer_blocks.0.attn.norm_added_k.weight",
+                           "transformer_blocks.18.attn.to_add_out.weight",
+                           "transformer_blocks.18.attn.to_out.0.bias",
+                           "transformer_blocks.18.ff.net.0.proj.weight",
+                           "transformer_blocks.18.ff_context.net.2.bias",
+                           "transformer_blocks.3.norm1.linear.bias",
+                           "transformer_blocks.3.norm1_context.linear.weight"}) {
     EXPECT_TRUE(std::ranges::binary_search(names, name)) << name;
   }
 

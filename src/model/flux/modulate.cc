@@ -18,7 +18,8 @@ std::vector<FluxModulationLayer> flux_modulation_layers(const FluxConfig& config
     const std::string block = "single_transformer_blocks." + std::to_string(i);
     layers.push_back({block + ".norm", single_modulation_column(config, i), 3 * width});
   }
-  layers.push_back({"norm_out", final_modulation_column(config), 2 * width});
+  layers.push_back({"norm_out.scale", final_modulation_column(config), width});
+  layers.push_back({"norm_out.shift", final_modulation_column(config) + width, width});
   return layers;
 }
 

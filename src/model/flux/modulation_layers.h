@@ -16,7 +16,7 @@ struct FluxModulationLayer {
 };
 
 // In the order of the table: of each double block image then text (two modulations each), of each single block (one
-// modulation), of the final norm (scale and shift).
+// modulation), of the final norm scale, then shift.
 std::vector<FluxModulationLayer> flux_modulation_layers(const FluxConfig& config);
 
 // First columns of what each consumer reads.

@@ -28,7 +28,7 @@ struct T5FinalNorm {
 
 template <typename Visitor>
 void visit(T5Embeddings& weights, const T5Config& config, Visitor&& visitor) {
-  visitor(weights.tokens, "shared", "weight", Shape{config.vocab_size, config.d_model});
+  visitor.matrix(weights.tokens, "shared", "weight", Shape{config.vocab_size, config.d_model});
   visitor(weights.relative_bias, "encoder.block.0.layer.0.SelfAttention.relative_attention_bias", "weight",
           Shape{config.num_buckets, config.num_heads});
 }

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <string_view>
 #include <utility>
 
 #include "base/error.h"
+#include "format/dialect/dialect.h"
 #include "format/json.h"
 #include "format/model_dir.h"
 #include "io/file.h"
@@ -39,7 +41,7 @@ std::vector<WeightSpec> weights_of(std::vector<GroupSpec> groups) {
 }
 
 template <typename T>
-std::vector<T> joined(std::vector<T> first, std::vector<T> second) {
+std::vector<T> together(std::vector<T> first, std::vector<T> second) {
   std::move(second.begin(), second.end(), std::back_inserter(first));
   return first;
 }
@@ -59,29 +61,32 @@ std::pair<int, int> module_rank(std::string_view name) {
   return {name.starts_with("norm_out.") || name.starts_with("proj_out.") ? 3 : 0, 0};
 }
 
-std::vector<WeightSpec> flux_weights(const FluxConfig& config) {
-  auto weights = weights_of(joined(flux_modulate_groups(config), flux_denoise_groups(config)));
-  std::stable_sort(weights.begin(), weights.end(),
-                   [](const WeightSpec& a, const WeightSpec& b) { return module_rank(a.name) < module_rank(b.name); });
-  return weights;
-}
-
-// What stands before the names of CLIP's weights: published files have it, those of transformers 5 do not.
-std::string clip_prefix(const ModelDir& like) {
-  constexpr std::string_view kPublished = "text_model.";
-  std::error_code ignored;
-  if (!fs::exists(like.component_dir("text_encoder") / "model.safetensors", ignored)) return std::string(kPublished);
-  const WeightIndex index = like.component_weights("text_encoder");
-  return index.find("embeddings.token_embedding.weight") != nullptr ? "" : std::string(kPublished);
-}
-
-std::vector<TensorSpec> tensors_of(const std::vector<WeightSpec>& weights, DType dtype) {
-  std::vector<TensorSpec> tensors;
+// As the publishing libraries write them.
+std::vector<TensorSpec> tensors_of(const std::vector<WeightSpec>& weights, Component component, DType dtype) {
+  std::vector<std::string> names;
+  std::map<std::string_view, const Shape*> shapes;
   for (const WeightSpec& weight : weights) {
-    TensorSpec tensor{weight.name, dtype, {}};
-    for (int i = 0; i < weight.shape.rank(); ++i) tensor.shape.push_back(weight.shape[i]);
+    names.push_back(weight.name);
+    shapes[weight.name] = &weight.shape;
+  }
+  std::vector<TensorSpec> tensors;
+  for (JoinedWeights& joined_weights : joined(names, component, Dialect::kDiffusers)) {
+    TensorSpec tensor{std::move(joined_weights.name), dtype, {}};
+    const Shape& first = *shapes.at(joined_weights.parts.front());
+    for (int i = 0; i < first.rank(); ++i) tensor.shape.push_back(first[i]);
+    for (std::size_t i = 1; i < joined_weights.parts.size(); ++i) {
+      tensor.shape[0] += (*shapes.at(joined_weights.parts[i]))[0];
+    }
     tensors.push_back(std::move(tensor));
   }
+  return tensors;
+}
+
+std::vector<TensorSpec> flux_tensors(const FluxConfig& config, DType dtype) {
+  const auto weights = weights_of(together(flux_modulate_groups(config), flux_denoise_groups(config)));
+  auto tensors = tensors_of(weights, Component::kTransformer, dtype);
+  std::stable_sort(tensors.begin(), tensors.end(),
+                   [](const TensorSpec& a, const TensorSpec& b) { return module_rank(a.name) < module_rank(b.name); });
   return tensors;
 }
 
@@ -109,25 +114,26 @@ class Planner {
   void add_transformer() {
     const Config config = changed_config(
         "transformer", {{"num_layers", options_.double_blocks}, {"num_single_layers", options_.single_blocks}});
-    add_weights("transformer", kDiffusersStem, kDiffusersShardBytes, flux_weights(flux_config(config)));
+    add_weights("transformer", kDiffusersStem, kDiffusersShardBytes, flux_tensors(flux_config(config), options_.dtype));
   }
 
   void add_autoencoder() {
     const AutoencoderConfig config = autoencoder_config(changed_config("vae", {}));
+    const auto weights = weights_of(together(encoder_groups(config), decoder_groups(config)));
     add_weights("vae", kDiffusersStem, kDiffusersShardBytes,
-                weights_of(joined(encoder_groups(config), decoder_groups(config))));
+                tensors_of(weights, Component::kAutoencoder, options_.dtype));
   }
 
   void add_encoders() {
     if (has_encoder("text_encoder", options_.clip_layers)) {
       const Config config = changed_config("text_encoder", {{"num_hidden_layers", options_.clip_layers}});
       add_weights("text_encoder", kTransformersStem, kTransformersShardBytes,
-                  weights_of(clip_groups(clip_config(config), clip_prefix(like_))));
+                  tensors_of(weights_of(clip_groups(clip_config(config))), Component::kClip, options_.dtype));
     }
     if (has_encoder("text_encoder_2", options_.t5_layers)) {
       const Config config = changed_config("text_encoder_2", {{"num_layers", options_.t5_layers}});
       add_weights("text_encoder_2", kTransformersStem, kTransformersShardBytes,
-                  weights_of(t5_groups(t5_config(config))));
+                  tensors_of(weights_of(t5_groups(t5_config(config))), Component::kT5, options_.dtype));
     }
   }
 
@@ -150,8 +156,8 @@ class Planner {
   }
 
   void add_weights(std::string_view component, std::string_view stem, std::uint64_t published_shard_bytes,
-                   const std::vector<WeightSpec>& weights) {
-    auto shards = cut(component, stem, published_shard_bytes, tensors_of(weights, options_.dtype));
+                   std::vector<TensorSpec> tensors) {
+    auto shards = cut(component, stem, published_shard_bytes, std::move(tensors));
     if (shards.size() > 1) {
       checkpoint_.files.push_back(
           {fs::path(component) / (std::string(stem) + ".safetensors.index.json"), index_json(shards)});

@@ -51,8 +51,10 @@ TEST_F(SyntheticCheckpointTest, AtFullDepthHasTheNamesShapesAndFilesOfTheModel) 
   write(options());
   const ModelDir like = open_model_dir(kLike);
   const ModelDir made = open_model_dir(options().out);
-  for (const std::string_view component : {"transformer", "vae", "text_encoder", "text_encoder_2"}) {
-    EXPECT_EQ(listing(made.component_weights(component)), listing(like.component_weights(component))) << component;
+  for (const Component component :
+       {Component::kTransformer, Component::kAutoencoder, Component::kClip, Component::kT5}) {
+    EXPECT_EQ(listing(made.component_weights(component)), listing(like.component_weights(component)))
+        << component_name(component);
   }
 }
 
@@ -78,7 +80,7 @@ TEST_F(SyntheticCheckpointTest, HasFilesOfTheSizeAskedFor) {
   SyntheticOptions small = options();
   small.shard_bytes = 100'000;
   write(small);
-  const WeightIndex index = open_model_dir(small.out).component_weights("transformer");
+  const WeightIndex index = open_model_dir(small.out).component_weights(Component::kTransformer);
   EXPECT_GT(index.files().size(), 3u);
   for (const auto& file : index.files()) EXPECT_LE(file->size(), 100'000u + 20'000u) << "tensors and header";
 }

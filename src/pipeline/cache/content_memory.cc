@@ -23,8 +23,18 @@ constexpr std::string_view kContentNote = "content";
 constexpr std::int64_t kSettledAfterNs = 100'000'000;
 
 // What can be listed; `error` says why the rest cannot.
-std::vector<fs::path> list_files(const fs::path& directory, std::error_code& error) {
-  std::vector<fs::path> files = list_directory(directory, error);
+std::vector<fs::path> list_files(const Places& places, std::error_code& error) {
+  std::vector<fs::path> files;
+  for (const fs::path& place : places) {
+    std::error_code unlisted;
+    if (fs::is_regular_file(place, unlisted)) {
+      files.push_back(place);
+      continue;
+    }
+    const std::vector<fs::path> below = list_directory(place, unlisted);
+    files.insert(files.end(), below.begin(), below.end());
+    if (unlisted) error = unlisted;
+  }
   std::erase_if(files, [](const fs::path& path) {
     std::error_code vanished;
     return !fs::is_regular_file(path, vanished);
@@ -37,7 +47,7 @@ std::int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(since_epoch).count();
 }
 
-Digest memory_key(std::string_view part, const DirectoryState& state) {
+Digest memory_key(std::string_view part, const FilesState& state) {
   Hasher hasher;
   hasher.add("content of files 1");
   hasher.add(part);
@@ -47,12 +57,12 @@ Digest memory_key(std::string_view part, const DirectoryState& state) {
 
 }  // namespace
 
-DirectoryState examine_directory(const fs::path& directory) {
-  DirectoryState state;
+FilesState examine_files(const Places& places) {
+  FilesState state;
   state.taken_ns = now_ns();
   Hasher hasher;
   std::error_code error;
-  for (const fs::path& file : list_files(directory, error)) {
+  for (const fs::path& file : list_files(places, error)) {
     const auto identity = identify_file(file);
     if (!identity) continue;
     hasher.add(file.filename().string());
@@ -68,26 +78,26 @@ DirectoryState examine_directory(const fs::path& directory) {
   return state;
 }
 
-std::optional<Digest> recall_content(CacheDirectory& cache, std::string_view part, const DirectoryState& state) {
+std::optional<Digest> recall_content(CacheDirectory& cache, std::string_view part, const FilesState& state) {
   const auto notes = cache.read(memory_key(part, state), {});
   if (!notes) return std::nullopt;
   const auto note = notes->find(std::string(kContentNote));
   return note != notes->end() ? Digest::from_hex(note->second) : std::nullopt;
 }
 
-void remember_content(CacheDirectory& cache, std::string_view part, const fs::path& directory,
-                      const DirectoryState& before, const Digest& content) {
+void remember_content(CacheDirectory& cache, std::string_view part, const Places& places, const FilesState& before,
+                      const Digest& content) {
   if (before.taken_ns - before.newest_ns < kSettledAfterNs) return;
-  if (examine_directory(directory) != before) return;
+  if (examine_files(places) != before) return;
   cache.store(memory_key(part, before), {}, {{std::string(kContentNote), content.to_hex()}});
 }
 
 Digest content_of_small_files(CacheDirectory& cache, const fs::path& directory, std::uint64_t max_bytes) {
   constexpr std::string_view kPart = "all files";
-  const DirectoryState before = examine_directory(directory);
+  const FilesState before = examine_files({directory});
   if (const auto known = recall_content(cache, kPart, before)) return *known;
   std::error_code error;
-  const std::vector<fs::path> files = list_files(directory, error);
+  const std::vector<fs::path> files = list_files({directory}, error);
   if (error) fail(ErrorCode::kIo, "cannot list ", directory.string(), ": ", error.message());
   Hasher hasher;
   for (const fs::path& file : files) {
@@ -95,7 +105,7 @@ Digest content_of_small_files(CacheDirectory& cache, const fs::path& directory, 
     hasher.add(read_whole_file(file, max_bytes));
   }
   const Digest content = hasher.digest();
-  remember_content(cache, kPart, directory, before, content);
+  remember_content(cache, kPart, {directory}, before, content);
   return content;
 }
 

@@ -30,7 +30,7 @@ class ContentMemoryTest : public testing::Test {
   static void settle() { std::this_thread::sleep_for(std::chrono::milliseconds(150)); }
   // Remembers `content` as if the files had been read now.
   void remember(std::string_view part, const Digest& content) {
-    remember_content(cache_, part, model_, examine_directory(model_), content);
+    remember_content(cache_, part, {model_}, examine_files({model_}), content);
   }
 
   TemporaryDir temporary_{"content_memory_test"};
@@ -40,19 +40,19 @@ class ContentMemoryTest : public testing::Test {
 
 TEST_F(ContentMemoryTest, RecallsThePartAsLongAsTheFilesAreTheSame) {
   const Digest content = {1, 2};
-  EXPECT_EQ(recall_content(cache_, "clip", examine_directory(model_)), std::nullopt);
+  EXPECT_EQ(recall_content(cache_, "clip", examine_files({model_})), std::nullopt);
   remember("clip", content);
-  EXPECT_EQ(recall_content(cache_, "clip", examine_directory(model_)), content);
-  EXPECT_EQ(recall_content(cache_, "t5", examine_directory(model_)), std::nullopt);
+  EXPECT_EQ(recall_content(cache_, "clip", examine_files({model_})), content);
+  EXPECT_EQ(recall_content(cache_, "t5", examine_files({model_})), std::nullopt);
 }
 
 TEST_F(ContentMemoryTest, ForgetsWithEveryKindOfChange) {
   const Digest content = {1, 2};
   const auto forgets = [&](auto change) {
     remember("clip", content);
-    ASSERT_EQ(recall_content(cache_, "clip", examine_directory(model_)), content);
+    ASSERT_EQ(recall_content(cache_, "clip", examine_files({model_})), content);
     change();
-    EXPECT_EQ(recall_content(cache_, "clip", examine_directory(model_)), std::nullopt);
+    EXPECT_EQ(recall_content(cache_, "clip", examine_files({model_})), std::nullopt);
     settle();
   };
   forgets([&] { write("weights", "9876543210"); });
@@ -67,17 +67,17 @@ TEST_F(ContentMemoryTest, ForgetsWithEveryKindOfChange) {
 }
 
 TEST_F(ContentMemoryTest, RemembersNothingThatChangedWhileItWasRead) {
-  const DirectoryState before = examine_directory(model_);
+  const FilesState before = examine_files({model_});
   write("weights", "9876543210");
-  remember_content(cache_, "clip", model_, before, {1, 2});
+  remember_content(cache_, "clip", {model_}, before, {1, 2});
   EXPECT_EQ(recall_content(cache_, "clip", before), std::nullopt);
-  EXPECT_EQ(recall_content(cache_, "clip", examine_directory(model_)), std::nullopt);
+  EXPECT_EQ(recall_content(cache_, "clip", examine_files({model_})), std::nullopt);
 }
 
 TEST_F(ContentMemoryTest, RemembersNothingThatIsTooFreshToTellTheNextChange) {
   write("weights", "9876543210");
   remember("clip", {1, 2});
-  EXPECT_EQ(recall_content(cache_, "clip", examine_directory(model_)), std::nullopt);
+  EXPECT_EQ(recall_content(cache_, "clip", examine_files({model_})), std::nullopt);
 }
 
 TEST_F(ContentMemoryTest, KnowsSmallFilesByTheirBytesAndNames) {
@@ -104,15 +104,15 @@ TEST_F(ContentMemoryTest, OpensNoFileWhenItRemembers) {
 
 TEST_F(ContentMemoryTest, WorksWithoutACache) {
   CacheDirectory none({});
-  remember_content(none, "clip", model_, examine_directory(model_), {1, 2});
-  EXPECT_EQ(recall_content(none, "clip", examine_directory(model_)), std::nullopt);
+  remember_content(none, "clip", {model_}, examine_files({model_}), {1, 2});
+  EXPECT_EQ(recall_content(none, "clip", examine_files({model_})), std::nullopt);
   EXPECT_EQ(content_of_small_files(none, model_, kMaxBytes), content_of_small_files(cache_, model_, kMaxBytes));
 }
 
 TEST_F(ContentMemoryTest, KnowsNothingOfADirectoryThatIsNotThere) {
   const fs::path absent = model_ / "absent";
-  remember_content(cache_, "clip", absent, examine_directory(absent), {1, 2});
-  EXPECT_EQ(recall_content(cache_, "clip", examine_directory(absent)), std::nullopt);
+  remember_content(cache_, "clip", {absent}, examine_files({absent}), {1, 2});
+  EXPECT_EQ(recall_content(cache_, "clip", examine_files({absent})), std::nullopt);
   expect_error(ErrorCode::kIo, "absent", [&] { content_of_small_files(cache_, absent, kMaxBytes); });
 }
 

@@ -43,11 +43,13 @@ CacheDirectory::Notes warning_notes(const std::vector<std::string>& warnings) {
   return notes;
 }
 
-// Weights together with the configuration that says how they are used; nothing when it can no longer be read.
-std::optional<Digest> with_config(const std::filesystem::path& directory, const Digest& weights) {
+// Weights together with the configuration that says how they are used; nothing when it can no longer be read. What
+// follows from the weights alone needs none.
+std::optional<Digest> with_config(const ModelDir& dir, const char* component, const Digest& weights) {
   try {
     Hasher hasher;
-    hasher.add(read_whole_file(directory / "config.json", kMaxConfigBytes));
+    const bool has_config = dir.has_config(component) || dir.replaced_file(component).empty();
+    hasher.add(has_config ? read_whole_file(dir.component_dir(component) / "config.json", kMaxConfigBytes) : "");
     hasher.add(weights);
     return hasher.digest();
   } catch (const Error&) {
@@ -134,17 +136,18 @@ bool PromptCache::wants_content(const WeightPart& weights) const {
 void PromptCache::learn_content(const WeightPart& weights, const Digest& digest) {
   for (PartContent* part : {&clip_, &t5_, &modulation_}) {
     if (&part->weights != &weights) continue;
-    const std::filesystem::path directory = model_.dir.component_dir(part->component);
     part->state = weights.opened;
-    part->content = with_config(directory, digest);
-    if (part->content) remember_content(directory_, part->component, directory, part->state, *part->content);
+    part->content = with_config(model_.dir, part->component, digest);
+    if (!part->content) continue;
+    remember_content(directory_, part->component, model_.dir.component_places(part->component), part->state,
+                     *part->content);
   }
 }
 
 // Once a file is open it is what will be read, whatever its name leads to by now.
 void PromptCache::examine(PartContent& part) {
   const bool opened = part.weights.index != nullptr;
-  const DirectoryState now = opened ? part.weights.opened : examine_directory(model_.dir.component_dir(part.component));
+  const FilesState now = opened ? part.weights.opened : examine_files(model_.dir.component_places(part.component));
   if (part.content && now == part.state) return;
   part.state = now;
   part.content = recall_content(directory_, part.component, part.state);

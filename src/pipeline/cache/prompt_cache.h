@@ -57,7 +57,7 @@ class PromptCache final : public ContentListener {
   struct PartContent {
     const char* component;
     const WeightPart& weights;
-    DirectoryState state = {};
+    FilesState state = {};
     std::optional<Digest> content = {};
   };
 

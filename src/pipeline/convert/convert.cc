@@ -1,0 +1,242 @@
+#include "pipeline/convert/convert.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "io/atomic_directory.h"
+#include "io/file.h"
+#include "pipeline/convert/component_config.h"
+#include "pipeline/convert/output_plan.h"
+#include "pipeline/convert/write_weights.h"
+#include "pipeline/open_model.h"
+#include "pipeline/overhead.h"
+
+namespace steadyflux::convert {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Larger chunks are no faster.
+constexpr std::uint64_t kUsualChunkBytes = std::uint64_t{16} << 20;
+
+constexpr std::array kComponents = {Component::kTransformer, Component::kClip, Component::kT5, Component::kAutoencoder};
+
+std::vector<WeightSpec> weights_of(const OpenModel& model, Component component) {
+  std::vector<std::vector<GroupSpec>> lists;
+  switch (component) {
+    case Component::kTransformer:
+      lists = {flux_modulate_groups(model.flux), flux_denoise_groups(model.flux)};
+      break;
+    case Component::kAutoencoder:
+      lists = {encoder_groups(model.autoencoder), decoder_groups(model.autoencoder)};
+      break;
+    case Component::kClip:
+      lists = {clip_groups(*model.clip)};
+      break;
+    case Component::kT5:
+      lists = {t5_groups(*model.t5)};
+      break;
+  }
+  std::vector<WeightSpec> weights;
+  for (const auto& groups : lists) {
+    for (const GroupSpec& group : groups) weights.insert(weights.end(), group.weights.begin(), group.weights.end());
+  }
+  // One block after the other, as they will be read.
+  std::stable_sort(weights.begin(), weights.end(),
+                   [](const WeightSpec& a, const WeightSpec& b) { return a.name < b.name; });
+  return weights;
+}
+
+const WeightIndex& index_of(const OpenModel& model, Component component) {
+  switch (component) {
+    case Component::kTransformer:
+      return *model.denoise_part.index;
+    case Component::kAutoencoder:
+      return *model.decoder_part.index;
+    case Component::kClip:
+      return *model.clip_part.index;
+    case Component::kT5:
+      return *model.t5_part.index;
+  }
+  fail(ErrorCode::kInternal, "there is no such component");
+}
+
+Container container_for(DType dtype) {
+  return can_hold(Container::kSafetensors, dtype) ? Container::kSafetensors : Container::kGguf;
+}
+
+// Of a component that stays as it is: the container of most of its bytes' types.
+Container present_container(const WeightIndex& index) {
+  const auto in_gguf = [](const auto& item) { return !can_hold(Container::kSafetensors, item.second.dtype); };
+  return std::any_of(index.entries().begin(), index.entries().end(), in_gguf) ? Container::kGguf
+                                                                              : Container::kSafetensors;
+}
+
+std::optional<Container> container_of_file(const fs::path& out) {
+  if (out.extension() == ".gguf") return Container::kGguf;
+  if (out.extension() == ".safetensors") return Container::kSafetensors;
+  return std::nullopt;
+}
+
+// Counts elements of all components together.
+class ProgressCount {
+ public:
+  ProgressCount(std::span<const OutputPlan> plans, Progress progress) : progress_(progress) {
+    for (const OutputPlan& plan : plans) {
+      for (const OutputTensor& tensor : plan.tensors) total_ += static_cast<std::uint64_t>(tensor.num_elements());
+    }
+  }
+  bool advance(std::uint64_t elements) { return progress_(done_ += elements, total_); }
+
+ private:
+  Progress progress_;
+  std::uint64_t total_ = 0;
+  std::uint64_t done_ = 0;
+};
+
+class Converter {
+ public:
+  Converter(const ConvertOptions& options, Progress progress)
+      : options_(options),
+        progress_(progress),
+        num_threads_(options.threads > 0 ? options.threads : available_threads()),
+        model_(open_model(options.model, options.replaced)) {}
+
+  Report run() {
+    const auto container = container_of_file(options_.out);
+    choose_components(container.has_value());
+    if (components_.contains(Component::kClip) || components_.contains(Component::kT5) ||
+        model_.dir.replaced.contains(Component::kClip) || model_.dir.replaced.contains(Component::kT5)) {
+      open_encoders(model_);
+    }
+    plan(container);
+    check_room();
+    ThreadPool pool(num_threads_);
+    ProgressCount count(plans_, progress_);
+    WeightsWriter writer(
+        pool, chunk_bytes(), [&](std::uint64_t elements) { return count.advance(elements); }, report_.tensors);
+    report_.cancelled = !(container ? write_file(writer) : write_directory(writer));
+    return std::move(report_);
+  }
+
+ private:
+  void choose_components(bool single_file) {
+    components_ = options_.components;
+    if (components_.empty()) {
+      components_ = {Component::kTransformer};
+      if (!single_file && model_.has_encoders()) components_.insert(Component::kT5);
+    }
+    for (const Component component : components_) {
+      if (model_.dir.has(component_name(component))) continue;
+      fail(ErrorCode::kInvalidArgument, model_.name, " has no ", component_name(component), " to convert");
+    }
+    if (single_file && components_.size() != 1) {
+      fail(ErrorCode::kInvalidArgument, options_.out.string(),
+           " holds one component; name it, or a directory for more");
+    }
+  }
+
+  void plan(std::optional<Container> container) {
+    for (const Component component : kComponents) {
+      const bool convert = components_.contains(component);
+      const bool moved = !container && model_.dir.replaced.contains(component);
+      if (!convert && !moved) continue;
+      const WeightIndex& index = index_of(model_, component);
+      const Container own = convert ? container.value_or(container_for(options_.to)) : present_container(index);
+      plans_.push_back(plan_output(index, component, own, weights_of(model_, component), options_, convert));
+    }
+    check_rules(options_.rules, plans_);
+  }
+
+  std::uint64_t chunk_bytes() const {
+    if (options_.ram_bytes == 0) return kUsualChunkBytes;
+    const std::uint64_t least = overhead_bytes(num_threads_) + fixed_bytes(plans_, num_threads_);
+    const std::uint64_t needed = least + largest_row_bytes(plans_);
+    if (options_.ram_bytes < needed) {
+      fail(ErrorCode::kDoesNotFit, "converting ", model_.name, " needs ", format_bytes(needed),
+           " of memory, more than ", format_bytes(options_.ram_bytes));
+    }
+    return std::min(kUsualChunkBytes, options_.ram_bytes - least);
+  }
+
+  // What is copied is small, or as large as a component that stays.
+  void check_room() const {
+    std::uint64_t needed = 0;
+    for (const OutputPlan& plan : plans_) needed += total_bytes(plan);
+    std::error_code error;
+    const fs::path directory = fs::absolute(options_.out).lexically_normal().parent_path();
+    const fs::space_info space = fs::space(directory, error);
+    if (error || needed <= space.available) return;
+    fail(ErrorCode::kIo, options_.out.string(), " takes ", format_bytes(needed), ", but the disk has ",
+         format_bytes(space.available), " left");
+  }
+
+  bool write_file(WeightsWriter& writer) const {
+    const OutputPlan& plan = plans_.front();
+    return writer.write_file(options_.out, index_of(model_, plan.component), plan, plan.tensors);
+  }
+
+  bool write_directory(WeightsWriter& writer) const {
+    AtomicDirectory out(options_.out);
+    try {
+      for (const auto& [name, component] : model_.dir.components) {
+        const auto plan = std::find_if(plans_.begin(), plans_.end(),
+                                       [&](const OutputPlan& p) { return component_name(p.component) == name; });
+        if (plan == plans_.end()) {
+          copy_component(name, out.path());
+        } else if (!write_component(writer, *plan, out.path())) {
+          return false;
+        }
+      }
+      for (const char* file : {"model_index.json", "steadyflux.json"}) {
+        if (fs::exists(model_.dir.root / file)) fs::copy_file(model_.dir.root / file, out.path() / file);
+      }
+    } catch (const fs::filesystem_error& error) {
+      fail(ErrorCode::kIo, error.what());
+    }
+    out.commit();
+    return true;
+  }
+
+  bool write_component(WeightsWriter& writer, const OutputPlan& plan, const fs::path& out) const {
+    const fs::path directory = out / component_name(plan.component);
+    fs::create_directory(directory);
+    const bool encoder = plan.component == Component::kClip || plan.component == Component::kT5;
+    const std::string_view stem = encoder ? kTransformersStem : kDiffusersStem;
+    if (!writer.write_directory(directory, stem, index_of(model_, plan.component), plan)) return false;
+    AtomicFile config(directory / "config.json");
+    config.write(component_config(model_, plan));
+    config.commit();
+    return true;
+  }
+
+  // Links are followed: caches are made of them.
+  void copy_component(std::string_view name, const fs::path& out) const {
+    const fs::path from = model_.dir.component_dir(name);
+    if (!fs::is_directory(from)) return;
+    fs::create_directory(out / name);
+    for (const auto& entry : fs::directory_iterator(from)) {
+      if (entry.is_regular_file()) fs::copy_file(entry.path(), out / name / entry.path().filename());
+    }
+  }
+
+  const ConvertOptions& options_;
+  Progress progress_;
+  int num_threads_;
+  OpenModel model_;
+  std::set<Component> components_;
+  std::vector<OutputPlan> plans_;
+  Report report_;
+};
+
+}  // namespace
+
+Report convert(const ConvertOptions& options, Progress progress) { return Converter(options, progress).run(); }
+
+}  // namespace steadyflux::convert
