@@ -51,11 +51,10 @@ void open_t5(OpenModel& model) {
 
 // A replaced transformer may be of another size than the directory's.
 FluxConfig transformer_config(const ModelDir& dir, const WeightIndex& index) {
-  const bool has_config = dir.has_config("transformer");
   const bool replaced = !dir.replaced_file("transformer").empty();
-  if (!replaced && has_config) return flux_config(dir.component_config("transformer"));
+  if (!replaced) return flux_config(dir.component_config("transformer"));
   std::optional<FluxConfig> similar;
-  if (has_config) similar = flux_config(dir.component_config("transformer"));
+  if (dir.has_config("transformer")) similar = flux_config(dir.component_config("transformer"));
   return infer_flux_config(index, similar);
 }
 

@@ -32,8 +32,7 @@ Json flux_json(const FluxConfig& flux) {
 Json present_config(const OpenModel& model, const OutputPlan& plan) {
   const std::string_view name = component_name(plan.component);
   const bool replaced = !model.dir.replaced_file(name).empty();
-  const bool transformer = plan.component == Component::kTransformer;
-  if (transformer && (replaced || !model.dir.has_config(name))) return flux_json(model.flux);
+  if (replaced && plan.component == Component::kTransformer) return flux_json(model.flux);
   // It was parsed when the model was opened.
   return Json::parse(read_whole_file(model.dir.component_dir(name) / "config.json", kMaxConfigBytes));
 }

@@ -8,7 +8,7 @@
 
 namespace steadyflux::convert {
 
-// The model's own, or what its weights show of a transformer that has none; with what bitsandbytes' loaders must know
+// The model's own, or what a transformer from elsewhere has shown; with what bitsandbytes' loaders must know
 // of nf4 and fp4, and without it otherwise.
 std::string component_config(const OpenModel& model, const OutputPlan& plan);
 

@@ -232,7 +232,7 @@ TEST_F(ConvertTest, RulesThatCannotBeFollowedAreRefused) {
   };
   refused("matches no weight", "nothing.*=q8_0");
   refused("a GGUF file has no such type", "*.to_q.weight=nf4");
-  refused("which would be of different types, q4_0 and q8_0", "*.to_q.weight=q8_0");
+  refused("which would be of different types, q8_0 and q4_0", "*.to_q.weight=q8_0");
   expect_error(ErrorCode::kInvalidArgument, "write PATTERN=TYPE", [] { parse_type_rule("q8_0"); });
   expect_error(ErrorCode::kInvalidArgument, "'q2_k' is not a type to convert to", [] { parse_type_rule("*=q2_k"); });
   EXPECT_TRUE(names_in_root().empty());
