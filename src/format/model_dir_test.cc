@@ -56,6 +56,23 @@ TEST_F(ModelDirTest, ReadsComponentConfigsAndWeights) {
   expect_error(ErrorCode::kNotFound, "transformer/config.json", [&] { model.component_config("transformer"); });
 }
 
+TEST_F(ModelDirTest, AFileTakesThePlaceOfWeights) {
+  fs::remove_all(root_ / "transformer");
+  expect_refused(ErrorCode::kNotFound, "transformer is missing");
+  const fs::path file = root_ / "elsewhere.safetensors";
+  put("elsewhere.safetensors", std::string_view("\2\0\0\0\0\0\0\0{}", 10));
+  const ModelDir model = open_model_dir(root_, {{Component::kTransformer, file}});
+  EXPECT_EQ(model.component_weights(Component::kTransformer).component(), file.string());
+  EXPECT_EQ(model.component_places("transformer"), std::vector<fs::path>{file});
+  EXPECT_EQ(model.component_places("vae"), std::vector<fs::path>{root_ / "vae"});
+  fs::create_directory(root_ / "transformer");
+  put("transformer/config.json", "{}");
+  EXPECT_EQ(model.component_places("transformer"), (std::vector<fs::path>{file, root_ / "transformer/config.json"}));
+  expect_error(ErrorCode::kInvalidArgument, "names no text_encoder", [&] {
+    open_model_dir(root_, {{Component::kClip, file}});
+  });
+}
+
 TEST_F(ModelDirTest, NullComponentsAreLeftOut) {
   put_index("FluxPipeline", std::string(kParts) + R"(, "text_encoder": [null, null], "tokenizer": null)");
   EXPECT_EQ(open_model_dir(root_).components.size(), 3U);

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "format/gguf.h"
 #include "format/safetensors.h"
 #include "io/expect_error.h"
 #include "io/memory_file.h"
@@ -20,6 +21,13 @@ class WeightIndexTest : public testing::Test {
     std::vector<TensorBytes> tensors;
     for (const char* name : names) tensors.push_back({{name, DType::kU8, {1}}, std::as_bytes(std::span(kByte))});
     write_safetensors(directory_ / file, tensors);
+  }
+
+  // A GGUF file of one tensor "a".
+  void put_gguf(const std::string& file) {
+    GgufWriter writer(directory_ / file, {{"a", DType::kQ8_0, {2, 32}}}, {});
+    writer.write("a", std::vector<std::byte>(68));
+    writer.commit();
   }
 
   void put_index(std::string_view weight_map) {
@@ -65,6 +73,23 @@ TEST_F(WeightIndexTest, OpensShards) {
   EXPECT_EQ(byte, std::byte{'x'});
 }
 
+TEST_F(WeightIndexTest, OpensTheOnlyGgufWhereThereAreNoSafetensors) {
+  put_gguf("flux-Q8_0.gguf");
+  const WeightIndex index = open();
+  EXPECT_EQ(index.at("a").dtype, DType::kQ8_0);
+  EXPECT_EQ(index.at("a").shape, (std::vector<std::int64_t>{2, 32}));
+  EXPECT_EQ(index.total_bytes(), 68U);
+  put_gguf("flux-Q4_0.gguf");
+  expect_refused(ErrorCode::kInvalidFile, "several GGUF files, among them flux-Q4_0.gguf and flux-Q8_0.gguf");
+  put_shard("model.safetensors", {"b"});
+  EXPECT_NE(open().find("b"), nullptr);
+}
+
+TEST_F(WeightIndexTest, TellsContainersByTheirContent) {
+  put_gguf("model.safetensors");
+  EXPECT_EQ(open().at("a").dtype, DType::kQ8_0);
+}
+
 TEST_F(WeightIndexTest, AMissingTensorIsNamedWithItsNeighbours) {
   put_shard("model.safetensors",
             {"blocks.0.to_q.weight", "blocks.0.to_k.weight", "blocks.1.to_q.weight", "proj_out.bias"});
@@ -75,7 +100,7 @@ TEST_F(WeightIndexTest, AMissingTensorIsNamedWithItsNeighbours) {
 }
 
 TEST_F(WeightIndexTest, NothingThereIsNotFound) {
-  expect_refused(ErrorCode::kNotFound, "neither model.safetensors nor");
+  expect_refused(ErrorCode::kNotFound, "neither model.safetensors nor model.safetensors.index.json nor a *.gguf");
 }
 
 TEST_F(WeightIndexTest, AMissingShardIsNotFound) {

@@ -58,7 +58,9 @@ fs::path find_model(const std::string& model) {
   std::error_code ignored;
   if (fs::is_directory(model, ignored)) return model;
   if (fs::exists(model, ignored)) {
-    fail(ErrorCode::kUnsupported, "'", model, "' is a file; a model is a directory in the diffusers layout");
+    fail(ErrorCode::kUnsupported, "'", model,
+         "' is a file; a model is a directory in the diffusers layout, whose transformer --transformer ", model,
+         " replaces");
   }
   const bool is_path = model.find('/') == std::string::npos ? model.starts_with(".") : model.starts_with("/");
   std::string looked = "'" + model + "'";
