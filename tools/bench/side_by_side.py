@@ -12,7 +12,8 @@ the machine meets all of them. Counted are the steps after the first (loading, c
 fall into the first) and each program's own time for decoding. A ratio is the median over rounds of two contenders'
 times in the same round: above 1, the row is slower than Steadyflux's column. GFLOP/s count the operations of
 Steadyflux's plan for everyone. With --add the rounds of an earlier --json count too, so that a long comparison can be
-made in parts; a part needs a variant of Steadyflux to be compared with.
+made in parts; a part needs a variant of Steadyflux to be compared with. The last column says how much of the
+processors' time other processes took in the worst round: where it is not near zero, measure again.
 """
 
 import argparse
@@ -20,96 +21,16 @@ import dataclasses
 import json
 import os
 import pathlib
-import re
 import shlex
 import statistics
-import subprocess
 import sys
 import tempfile
+
+from contenders import Run, run_diffusers, run_sdcpp, run_steadyflux
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GIB = 1 << 30
 OURS = "steadyflux "  # begins the names of Steadyflux's contenders
-PROMPT = "a lighthouse at dusk"
-OUTPUT_SHOWN = 4000  # characters, of a contender that failed
-
-
-@dataclasses.dataclass
-class Run:
-    """What one contender took for one picture."""
-
-    steps: list  # seconds of each step
-    decode: float
-    encode: float
-    step_flops: float = 0  # only Steadyflux says
-    decode_flops: float = 0
-    rss_bytes: int = 0
-
-    def counted(self):
-        return self.steps[1:] or self.steps
-
-    def step(self):
-        return statistics.median(self.counted())
-
-
-def launch(command, args):
-    """Output of the command, both streams as they came, and the largest resident set it or a child of it had."""
-    environment = dict(os.environ, OMP_NUM_THREADS=str(args.threads))
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen([*shlex.split(args.under), *map(str, command)], stdin=subprocess.DEVNULL,
-                                   stdout=output, stderr=subprocess.STDOUT, env=environment)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        output.seek(0)
-        text = output.read().decode(errors="replace")
-    if process.returncode != 0:
-        sys.exit(f"{shlex.join(map(str, command))}\nended with {process.returncode}:\n{text[-OUTPUT_SHOWN:]}")
-    return text, usage.ru_maxrss * 1024
-
-
-def need(found, what, text):
-    if not found:
-        sys.exit(f"no {what} in the output:\n{text[-OUTPUT_SHOWN:]}")
-    return found
-
-
-def run_steadyflux(args, flags, directory):
-    report_file = directory / "report.json"
-    _, rss_bytes = launch([args.steadyflux, "generate", "--size", args.size, "--steps", args.steps, "--threads",
-                           args.threads, "--prompt", PROMPT, "--seed", 7, "--max-sequence-length", args.text_tokens,
-                           "--prompt-cache", "off", "--quiet", "--report", report_file, "--out",
-                           directory / "steadyflux.png", *flags], args)
-    report = json.loads(report_file.read_text())
-    phases = {phase["name"]: phase for phase in report["phases"]}
-    return Run(steps=[step["seconds"] for step in report["steps"]], decode=phases["decode"]["seconds"],
-               encode=phases["encode"]["seconds"], step_flops=phases["denoise"]["flops"] / args.steps,
-               decode_flops=phases["decode"]["flops"], rss_bytes=rss_bytes)
-
-
-def run_sdcpp(args, flags, directory):
-    """Its text is always cut and padded to 256 tokens for FLUX."""
-    width, height = args.size.split("x")
-    text, rss_bytes = launch([args.sdcpp, "-W", width, "-H", height, "--steps", args.steps, "-t", args.threads,
-                              "--cfg-scale", 1, "--sampling-method", "euler", "-p", PROMPT, "--seed", 7, "-o",
-                              directory / "sdcpp.png", *flags], args)
-    sampling = need(re.search(r"generating image:.*?sampling completed", text, re.DOTALL), "sampling", text)[0]
-    steps = []
-    for _, count, value, unit in re.findall(r"(\d+)/(\d+) - ([\d.]+)(s/it|it/s)", sampling):
-        if int(count) == args.steps:
-            steps.append(float(value) if unit == "s/it" else 1 / float(value))
-    decode = need(re.search(r"decode_first_stage completed, taking ([\d.]+)s", text), "decoding time", text)
-    encode = need(re.search(r"get_learned_condition completed, taking ([\d.]+)s", text), "encoding time", text)
-    return Run(steps=need(steps, "step times", text), decode=float(decode[1]), encode=float(encode[1]),
-               rss_bytes=rss_bytes)
-
-
-def run_diffusers(args, flags, _directory):
-    runner = pathlib.Path(__file__).with_name("diffusers_steps.py")
-    text, rss_bytes = launch([args.diffusers, runner, "--size", args.size, "--steps", args.steps, "--threads",
-                              args.threads, "--prompt", PROMPT, "--max-sequence-length", args.text_tokens,
-                              *flags], args)
-    figures = json.loads(need(re.search(r"^{.*}$", text, re.MULTILINE), "JSON", text)[0])
-    return Run(steps=figures["steps"], decode=figures["decode"], encode=figures["encode"], rss_bytes=rss_bytes)
 
 
 def contenders(args):
@@ -138,7 +59,8 @@ def measure_round(args, field, turn):
             runner, flags = field[name]
             run = runs[name] = runner(args, flags, pathlib.Path(directory))
             print(f"{name}: steps {' '.join(f'{seconds:.2f}' for seconds in run.steps)} s, decode {run.decode:.2f} s, "
-                  f"encode {run.encode:.2f} s, {run.rss_bytes / GIB:.2f} GiB", file=sys.stderr, flush=True)
+                  f"encode {run.encode:.2f} s, {run.rss_bytes / GIB:.2f} GiB, others {run.others:.0%}",
+                  file=sys.stderr, flush=True)
     return {name: runs[name] for name in names}
 
 
@@ -189,7 +111,7 @@ def summarise(rounds):
             "decode_seconds": decode, "decode_gflops": some.decode_flops / decode * 1e-9,
             "decode_ratio": ratio(rounds, name, ours[0], decode_seconds),
             "encode_seconds": statistics.median(run.encode for run in runs),
-            "rss_bytes": max(run.rss_bytes for run in runs)}
+            "rss_bytes": max(run.rss_bytes for run in runs), "others": max(run.others for run in runs)}
     return rows
 
 
@@ -201,7 +123,7 @@ def print_table(rows, args):
     ours = [name for name in rows if name.startswith(OURS)]
     ratios = [f"÷ {base.removeprefix(OURS)}" for base in ours]
     heads = ["contender", "rounds", "s/step", "least–most", "GFLOP/s", *ratios, "decode s", "GFLOP/s", ratios[0],
-             "encode s", "peak RSS GiB"]
+             "encode s", "peak RSS GiB", "others"]
     print(f"{args.size}, {args.steps} steps, {args.text_tokens} text tokens, {args.threads} threads\n")
     print("| " + " | ".join(heads) + " |")
     print("| --- |" + " ---: |" * (len(heads) - 1))
@@ -210,7 +132,8 @@ def print_table(rows, args):
                  f"{row['step_seconds_least']:.2f}–{row['step_seconds_most']:.2f}",
                  f"{row['step_gflops']:.0f}", *(ratio_text(row["step_ratios"][base]) for base in ours),
                  f"{row['decode_seconds']:.2f}", f"{row['decode_gflops']:.0f}", ratio_text(row["decode_ratio"]),
-                 f"{row['encode_seconds']:.2f}", f"{row['rss_bytes'] / GIB:.2f}"]
+                 f"{row['encode_seconds']:.2f}", f"{row['rss_bytes'] / GIB:.2f}",
+                 f"{row['others']:.0%}"]
         print("| " + " | ".join(cells) + " |")
 
 
