@@ -4,6 +4,7 @@
 
 #include "backend/cpu/convert.h"
 #include "backend/cpu/decode.h"
+#include "backend/cpu/linear_tile.h"
 #include "backend/cpu/rows.h"
 
 namespace steadyflux::cpu {
@@ -139,6 +140,62 @@ void convert_weights(const Strips& strips, const Tensor& weight, Block cols, int
   }
 }
 
+// Fills x and x_scales, on all workers.
+void convert_input(Context& context, const ops::LinearMany& op, const Int8Scratch& scratch) {
+  const Strips strips = strips_of(context, op.x.dim(1));
+  parallel_rows(context, op.x.dim(0), op.x.dim(1), [&](std::int64_t row, int worker) {
+    const FloatRow floats = float_row(op.x, row, scratch.row[worker]);
+    const Int8Scale scale = int8_scale(floats, strips.features);
+    scratch.x_scales[row] = scale.scale;
+    RowCutter(strips, scratch.x, op.x.dim(0), row).cut([&](std::int64_t begin, std::int64_t count, std::byte* out) {
+      if (strips.form == Int8Form::kBytes) {
+        integers_of_x(floats.from(begin), count, scale.inverse, reinterpret_cast<std::uint8_t*>(out));
+      } else {
+        words_of(floats.from(begin), count, scale.inverse, reinterpret_cast<std::int16_t*>(out));
+      }
+    });
+  });
+}
+
+// A column tile of a part for a group of rows.
+void run_tile(const Context& context, const Tensor& x, const ops::LinearPart& part, Block rows, Block cols, int worker,
+              const Int8Scratch& scratch) {
+  const Strips strips = strips_of(context, x.dim(1));
+  convert_weights(strips, part.linear.weight, cols, worker, scratch);
+  float* sums = scratch.sums[worker];
+  for (std::int64_t tile = 0; tile * kTileRows < rows.count; ++tile) {
+    Block tile_rows = block_at(tile, kTileRows, rows.count);
+    tile_rows.begin += rows.begin;
+    for (std::int64_t strip = 0; strip < strips.count; ++strip) {
+      const std::byte* x_block = scratch.x + strips.offset(strip, x.dim(0), tile_rows.begin);
+      const std::byte* w_block = scratch.w[worker] + strips.offset(strip, cols.count, 0);
+      if (strips.form == Int8Form::kBytes) {
+        context.products.run(product_shape(strips, strip, tile_rows.count, cols.count), worker, x_block, w_block, sums,
+                             scratch.library[worker]);
+      } else {
+        multiply_words(reinterpret_cast<const std::int16_t*>(x_block), reinterpret_cast<const std::int16_t*>(w_block),
+                       tile_rows.count, cols.count, strips.depth, strip > 0, reinterpret_cast<std::int32_t*>(sums));
+      }
+    }
+    scale_sums(sums, tile_rows.count, cols.count, scratch.corrections[worker], scratch.x_scales + tile_rows.begin,
+               scratch.w_scales[worker]);
+    finish_tile(part, tile_rows, cols, sums, scratch.vectors[worker]);
+  }
+}
+
+// Rows of a task in int8: as many as leave every worker several tasks, which may follow the number of workers because
+// no cut changes a bit. What a task converts of the weights serves all of them.
+std::int64_t int8_group_rows(const Context& context, const ops::LinearMany& op) {
+  constexpr std::int64_t kTasksPerWorker = 4;
+  std::int64_t col_tiles = 0;
+  for (const ops::LinearPart& part : op.parts) {
+    if (is_int8(part)) col_tiles += ceil_div(part.out.dim(1), kTileCols);
+  }
+  const std::int64_t tiles = ceil_div(op.x.dim(0), kTileRows);
+  const std::int64_t of_a_task = tiles * col_tiles / (kTasksPerWorker * context.num_workers());
+  return kTileRows * std::clamp<std::int64_t>(of_a_task, 1, tiles);
+}
+
 }  // namespace
 
 Int8Scratch prepare_int8(Context& context, const ops::LinearMany& op, Arena& arena) {
@@ -164,46 +221,13 @@ Int8Scratch prepare_int8(Context& context, const ops::LinearMany& op, Arena& are
   return scratch;
 }
 
-void convert_input_to_int8(Context& context, const ops::LinearMany& op, const Int8Scratch& scratch) {
+void run_int8_parts(Context& context, const ops::LinearMany& op, const Int8Scratch& scratch) {
   if (scratch.x == nullptr) return;
-  const Strips strips = strips_of(context, op.x.dim(1));
-  parallel_rows(context, op.x.dim(0), op.x.dim(1), [&](std::int64_t row, int worker) {
-    const FloatRow floats = float_row(op.x, row, scratch.row[worker]);
-    const Int8Scale scale = int8_scale(floats, strips.features);
-    scratch.x_scales[row] = scale.scale;
-    RowCutter(strips, scratch.x, op.x.dim(0), row).cut([&](std::int64_t begin, std::int64_t count, std::byte* out) {
-      if (strips.form == Int8Form::kBytes) {
-        integers_of_x(floats.from(begin), count, scale.inverse, reinterpret_cast<std::uint8_t*>(out));
-      } else {
-        words_of(floats.from(begin), count, scale.inverse, reinterpret_cast<std::int16_t*>(out));
-      }
-    });
-  });
-}
-
-void run_int8_tile(const Context& context, const Tensor& x, const ops::LinearPart& part, Block rows, Block cols,
-                   int worker, const Int8Scratch& scratch) {
-  const Strips strips = strips_of(context, x.dim(1));
-  convert_weights(strips, part.linear.weight, cols, worker, scratch);
-  float* sums = scratch.sums[worker];
-  for (std::int64_t tile = 0; tile * kTileRows < rows.count; ++tile) {
-    Block tile_rows = block_at(tile, kTileRows, rows.count);
-    tile_rows.begin += rows.begin;
-    for (std::int64_t strip = 0; strip < strips.count; ++strip) {
-      const std::byte* x_block = scratch.x + strips.offset(strip, x.dim(0), tile_rows.begin);
-      const std::byte* w_block = scratch.w[worker] + strips.offset(strip, cols.count, 0);
-      if (strips.form == Int8Form::kBytes) {
-        context.products.run(product_shape(strips, strip, tile_rows.count, cols.count), worker, x_block, w_block, sums,
-                             scratch.library[worker]);
-      } else {
-        multiply_words(reinterpret_cast<const std::int16_t*>(x_block), reinterpret_cast<const std::int16_t*>(w_block),
-                       tile_rows.count, cols.count, strips.depth, strip > 0, reinterpret_cast<std::int32_t*>(sums));
-      }
-    }
-    scale_sums(sums, tile_rows.count, cols.count, scratch.corrections[worker], scratch.x_scales + tile_rows.begin,
-               scratch.w_scales[worker]);
-    finish_tile(part, tile_rows, cols, sums, scratch.vectors[worker]);
-  }
+  convert_input(context, op, scratch);
+  parallel_tiles(context, op, ops::Compute::kInt8, {0, op.x.dim(0)}, int8_group_rows(context, op),
+                 [&](const ops::LinearPart& part, Block group, Block cols, int worker) {
+                   run_tile(context, op.x, part, group, cols, worker, scratch);
+                 });
 }
 
 }  // namespace steadyflux::cpu

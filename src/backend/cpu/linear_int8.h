@@ -6,7 +6,6 @@
 #include <cstdint>
 
 #include "backend/cpu/context.h"
-#include "backend/cpu/linear_tile.h"
 #include "ops/ops.h"
 
 namespace steadyflux::cpu {
@@ -27,11 +26,7 @@ struct Int8Scratch {
 // Prepares every product in int8 and lays its scratch out.
 Int8Scratch prepare_int8(Context& context, const ops::LinearMany& op, Arena& arena);
 
-// Fills x and x_scales, on all workers.
-void convert_input_to_int8(Context& context, const ops::LinearMany& op, const Int8Scratch& scratch);
-
-// A column tile of a part for a group of rows.
-void run_int8_tile(const Context& context, const Tensor& x, const ops::LinearPart& part, Block rows, Block cols,
-                   int worker, const Int8Scratch& scratch);
+// Computes the parts in int8, if there are any.
+void run_int8_parts(Context& context, const ops::LinearMany& op, const Int8Scratch& scratch);
 
 }  // namespace steadyflux::cpu
