@@ -63,8 +63,8 @@ class Backend {
   virtual bool is_discrete() const = 0;
   virtual DeviceMemory device_memory() const = 0;
 
-  // Bytes of scratch that run(op) needs. Depends on shapes, dtypes and strides only, not on addresses. May prepare
-  // kernels, so that run() finds them made.
+  // Bytes of scratch that run(op) needs. Depends on shapes, dtypes and strides only, not on addresses; fewer rows never
+  // need more, so that a plan for the longest prompt holds for all. May prepare kernels, so that run() finds them made.
   virtual std::size_t scratch_bytes(const ops::Op& op) = 0;
 
   // Computes op, which satisfies ops::check. `scratch` has scratch_bytes(op) bytes aligned to Arena::kAlignment; its

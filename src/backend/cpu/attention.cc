@@ -83,10 +83,8 @@ std::int64_t heads_at_a_time(const Plan& plan, const ops::Attention& op) {
   return std::clamp<std::int64_t>(kMostCopyBytes / (2 * copied_bytes(plan, op)), 1, op.q.dim(1));
 }
 
-Scratch prepare(Context& context, const ops::Attention& op, Arena& arena) {
-  const Plan plan = plan_of(context, op);
-  const std::int64_t q_rows = op.q.dim(0);
-  const std::int64_t kv_rows = op.k.dim(0);
+// Prepares every product of blocks of queries with chunks of keys.
+std::size_t prepare_products(Context& context, const Plan& plan, std::int64_t q_rows, std::int64_t kv_rows) {
   std::size_t library_bytes = 0;
   for (const std::int64_t block : {std::int64_t{0}, ceil_div(q_rows, kQueryBlock) - 1}) {
     const std::int64_t queries = block_at(block, kQueryBlock, q_rows).count;
@@ -97,6 +95,20 @@ Scratch prepare(Context& context, const ops::Attention& op, Arena& arena) {
       library_bytes = std::max(library_bytes, context.products.prepare(scores_shape(plan, queries, keys.count)));
       library_bytes = std::max(library_bytes, context.products.prepare(sums_shape(plan, queries, keys)));
     }
+  }
+  return library_bytes;
+}
+
+Scratch prepare(Context& context, const ops::Attention& op, Arena& arena) {
+  const Plan plan = plan_of(context, op);
+  const std::int64_t q_rows = op.q.dim(0);
+  const std::int64_t kv_rows = op.k.dim(0);
+  std::size_t library_bytes = prepare_products(context, plan, q_rows, kv_rows);
+  if (plan.turn_k) {
+    // Fewer queries must not need more, and the library takes more for keys as they lie.
+    Plan fewer = plan;
+    fewer.turn_k = false;
+    library_bytes = std::max(library_bytes, prepare_products(context, fewer, kLeastQueriesToTurn - 1, kv_rows));
   }
   const auto element_bytes = static_cast<std::int64_t>(dtype_bytes(plan.compute));
   const std::int64_t queries = std::min(q_rows, kQueryBlock);

@@ -85,10 +85,9 @@ MatmulShape product_shape(const Tiling& tiling, std::int64_t rows, std::int64_t 
           .accumulate = strip.begin > 0};
 }
 
-// Prepares every product of a part: full and last, in each of the three directions.
-std::size_t prepare_products(Context& context, const Tiling& tiling, const ops::LinearMany& op,
+// Prepares every product of `rows` rows and a part: full and last, in each of the three directions.
+std::size_t prepare_products(Context& context, const Tiling& tiling, std::int64_t rows, const ops::LinearMany& op,
                              const ops::LinearPart& part) {
-  const std::int64_t rows = op.x.dim(0);
   const std::int64_t cols = part.out.dim(1);
   std::size_t library_bytes = 0;
   for (const std::int64_t row_tile : {std::int64_t{0}, ceil_div(rows, kTileRows) - 1}) {
@@ -212,7 +211,12 @@ FloatScratch prepare_float(Context& context, const ops::LinearMany& op, Arena& a
     for (const ops::LinearPart& part : op.parts) {
       if (!is_float(part)) continue;
       if (copies_w(tiling, part.linear.weight)) w_bytes = kTileCols * tiling.depth * tiling.element_bytes();
-      library_bytes = std::max(library_bytes, prepare_products(context, tiling, op, part));
+      library_bytes = std::max(library_bytes, prepare_products(context, tiling, op.x.dim(0), op, part));
+      if (!tiling.turn_w) continue;
+      // Fewer rows must not need more, and the library takes more for weights as they lie.
+      Tiling fewer = tiling;
+      fewer.turn_w = false;
+      library_bytes = std::max(library_bytes, prepare_products(context, fewer, kLeastRowsToTurn - 1, op, part));
     }
     const std::int64_t x_rows = tiling.copy_x ? std::min(op.x.dim(0), tiling.block) : 0;
     scratch.x = allocate_shared<std::byte>(arena, x_rows * op.x.dim(1) * tiling.element_bytes());
@@ -226,6 +230,7 @@ FloatScratch prepare_float(Context& context, const ops::LinearMany& op, Arena& a
 }
 
 void run_float_parts(Context& context, const ops::LinearMany& op, const FloatScratch& scratch) {
+  if (std::none_of(op.parts.begin(), op.parts.end(), is_float)) return;
   const Tiling tiling = tiling_of(context, op);
   for (std::int64_t i = 0; i * tiling.block < op.x.dim(0); ++i) {
     const Block block = block_at(i, tiling.block, op.x.dim(0));
