@@ -59,8 +59,7 @@ fs::path find_model(const std::string& model) {
   if (fs::is_directory(model, ignored)) return model;
   if (fs::exists(model, ignored)) {
     fail(ErrorCode::kUnsupported, "'", model,
-         "' is a file; a model is a directory in the diffusers layout, whose transformer --transformer ", model,
-         " replaces");
+         "' is a file; a model is a directory in the diffusers layout, of which --transformer FILE replaces a part");
   }
   const bool is_path = model.find('/') == std::string::npos ? model.starts_with(".") : model.starts_with("/");
   std::string looked = "'" + model + "'";
