@@ -95,6 +95,17 @@ TEST(BenchProgram, TakesTheShapesOfAStepOfAModel) {
   EXPECT_GT(Json::parse(gemm.output).at("shapes").size(), 3u);
 }
 
+TEST(BenchProgram, ComparesTheTypesOfWeightsItIsGivenWithBf16) {
+  const Outcome weights = run_program("bench weights --json --threads 1 --shape 8x16x256 --type q4_k --type nf4");
+  ASSERT_EQ(weights.exit_code, 0);
+  const Json types = Json::parse(weights.output).at("types");
+  ASSERT_EQ(types.size(), 3u);
+  EXPECT_EQ(types[0].at("dtype"), "bf16");
+  EXPECT_EQ(types[0].at("of_bf16"), 1);
+  EXPECT_EQ(types[2].at("dtype"), "nf4");
+  EXPECT_GT(types[2].at("of_bf16"), 0);
+}
+
 TEST(DoctorProgram, PrintsWhatItFindsAndSavesRatesThatPlansUse) {
   const TemporaryDir temporary("doctor_cli_test");
   setenv("XDG_CACHE_HOME", temporary.path().c_str(), 1);
@@ -120,6 +131,8 @@ TEST(BenchProgram, RefusesBadUsage) {
   EXPECT_EQ(run_program("bench gemm --shape 8x16x32x4").exit_code, 2);
   EXPECT_EQ(run_program("bench gemm --shape 8x16x32 --size 64x64").exit_code, 2);
   EXPECT_EQ(run_program("bench step --repeat 2").exit_code, 2);
+  EXPECT_EQ(run_program("bench weights --shape 8x16x256 --type i32").exit_code, 2) << "no type of weights";
+  EXPECT_EQ(run_program("bench weights --shape 8x16x32 --type q4_k").exit_code, 2) << "no whole blocks";
   EXPECT_EQ(run_program("bench make-checkpoint --like /nowhere").exit_code, 2) << "--out is missing";
   EXPECT_EQ(run_program("bench make-checkpoint --like /nowhere --out /nowhere/x").exit_code, 1);
 }
