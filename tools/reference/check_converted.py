@@ -79,7 +79,15 @@ def velocity(model):
                      txt_ids=torch.zeros(8, 3), guidance=guidance, return_dict=False)[0].float()
 
 
+def allow_processor():
+    """diffusers wants to see a GPU before it loads what bitsandbytes can compute on a processor."""
+    quantizer = diffusers.quantizers.bitsandbytes.bnb_quantizer.BnB4BitDiffusersQuantizer
+    quantizer.validate_environment = lambda self, *args, **kwargs: None
+    quantizer.update_device_map = lambda self, device_map: {"": "cpu"}
+
+
 def check_diffusers(program, model, folder):
+    allow_processor()
     kind = diffusers.FluxTransformer2DModel
     fine = True
     for name, to in (("nf4", "nf4"), ("gguf", "q4_k")):

@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 
 // Larger chunks are no faster.
 constexpr std::uint64_t kUsualChunkBytes = std::uint64_t{16} << 20;
+constexpr std::uint64_t kCopyBytes = std::uint64_t{1} << 20;
 
 constexpr std::array kComponents = {Component::kTransformer, Component::kClip, Component::kT5, Component::kAutoencoder};
 
@@ -82,6 +83,19 @@ std::optional<Container> container_of_file(const fs::path& out) {
   if (out.extension() == ".gguf") return Container::kGguf;
   if (out.extension() == ".safetensors") return Container::kSafetensors;
   return std::nullopt;
+}
+
+void copy_whole_file(const fs::path& from, const fs::path& to) {
+  const auto file = open_file(from);
+  AtomicFile copy(to);
+  std::vector<std::byte> memory(std::min<std::uint64_t>(file->size(), kCopyBytes));
+  for (std::uint64_t done = 0; done < file->size();) {
+    const std::span piece = std::span(memory).first(std::min<std::uint64_t>(memory.size(), file->size() - done));
+    file->read(done, piece);
+    copy.write(piece);
+    done += piece.size();
+  }
+  copy.commit();
 }
 
 // Counts elements of all components together.
@@ -195,7 +209,7 @@ class Converter {
         }
       }
       for (const char* file : {"model_index.json", "steadyflux.json"}) {
-        if (fs::exists(model_.dir.root / file)) fs::copy_file(model_.dir.root / file, out.path() / file);
+        if (fs::exists(model_.dir.root / file)) copy_whole_file(model_.dir.root / file, out.path() / file);
       }
     } catch (const fs::filesystem_error& error) {
       fail(ErrorCode::kIo, error.what());
@@ -222,7 +236,7 @@ class Converter {
     if (!fs::is_directory(from)) return;
     fs::create_directory(out / name);
     for (const auto& entry : fs::directory_iterator(from)) {
-      if (entry.is_regular_file()) fs::copy_file(entry.path(), out / name / entry.path().filename());
+      if (entry.is_regular_file()) copy_whole_file(entry.path(), out / name / entry.path().filename());
     }
   }
 
