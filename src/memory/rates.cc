@@ -8,8 +8,8 @@
 namespace steadyflux {
 namespace {
 
-constexpr std::array kOpRates = {&OpRates::linear_flops, &OpRates::attention_flops, &OpRates::conv_flops,
-                                 &OpRates::other_bytes};
+constexpr std::array kOpRates = {&OpRates::linear_flops, &OpRates::int8_flops, &OpRates::attention_flops,
+                                 &OpRates::conv_flops, &OpRates::other_bytes};
 constexpr std::array kOpTypes = {&Rates::f32, &Rates::bf16};
 constexpr std::array kMachineRates = {&Rates::disk_bytes, &Rates::copy_bytes, &Rates::touch_bytes};
 

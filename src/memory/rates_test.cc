@@ -17,6 +17,7 @@ TEST(MedianRates, AreTheMiddleOfEachRateByItself) {
   EXPECT_EQ(rates.bf16.linear_flops, 2);
   EXPECT_EQ(rates.touch_bytes, default_rates(1).touch_bytes);
   EXPECT_EQ(rates.f32.other_bytes, default_rates(1).f32.other_bytes);
+  EXPECT_EQ(rates.f32.int8_flops, default_rates(1).f32.int8_flops);
 }
 
 }  // namespace
