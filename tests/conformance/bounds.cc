@@ -418,6 +418,11 @@ std::vector<std::vector<double>> error_bounds(const ops::Op& op) {
   if (const auto* linear = std::get_if<ops::LinearMany>(&op)) {
     std::vector<Bounds> parts;
     for (ops::LinearPart part : linear->parts) {
+      // Integers that are stored are multiplied as they are.
+      if (part.compute == ops::Compute::kInt8 && part.linear.weight.dtype == DType::kI8) {
+        parts.push_back(part_bounds(linear->x, part));
+        continue;
+      }
       // What a quantised weight stands for is exact in f32, by the contract.
       const reference::Decoded weight(part.linear.weight);
       part.linear.weight = weight.tensor();

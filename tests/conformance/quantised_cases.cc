@@ -78,6 +78,20 @@ Case shared_input(const Weights& weights, DType activations) {
       }};
 }
 
+// Multiplied in integers: i8 as it is stored, every other type by the largest magnitude of its decoded rows.
+Case int8(const Weights& weights, DType activations) {
+  return {"linear_int8_" + name_of(weights, {activations, activations}), [=](Builder& builder) -> ops::Op {
+            const std::int64_t depth = whole_blocks(weights.dtype, 200);
+            const Tensor x = builder.input(activations, {21, depth}, {.gap = 3});
+            const ops::Linear linear = {
+                builder.input(weights.dtype, {133, depth},
+                              {.gap = whole_blocks(weights.dtype, 1), .nested = weights.nested}),
+                builder.input(DType::kF32, {133})};
+            const Tensor out = builder.output(activations, {21, 133});
+            return ops::LinearMany{x, builder.parts({{.linear = linear, .out = out, .compute = ops::Compute::kInt8}})};
+          }};
+}
+
 Case embed(const Weights& table, DType out, bool positions) {
   const std::string name = "embed_rows_" + conformance::name_of(table.dtype) + (table.nested ? "_nested_" : "_") +
                            conformance::name_of(out) + (positions ? "_positions" : "");
@@ -108,6 +122,7 @@ std::vector<Case> quantised_cases() {
     for (const DType activations : {f32, bf16}) {
       cases.push_back(shared_input(weights, activations));
       cases.push_back(embed(weights, activations, activations == bf16));
+      cases.push_back(int8(weights, activations));
       // Across strips; and several row tiles on one decoded panel.
       cases.push_back(plain(7, 1100, 133, weights, {activations, activations}));
     }

@@ -205,7 +205,8 @@ FloatScratch prepare_float(Context& context, const ops::LinearMany& op, Arena& a
   FloatScratch scratch;
   if (std::any_of(op.parts.begin(), op.parts.end(), is_float)) {
     const Tiling tiling = tiling_of(context, op);
-    const std::int64_t rows = std::min(op.x.dim(0), tiling.strips > 1 ? tiling.group : kTileRows);
+    // For the largest group there can be, not for these rows': fewer rows must not need more.
+    const std::int64_t rows = std::min(op.x.dim(0), kTileRows * (tiling.strips > 1 ? kGroupTiles : 1));
     std::int64_t w_bytes = 0;
     std::size_t library_bytes = 0;
     for (const ops::LinearPart& part : op.parts) {
