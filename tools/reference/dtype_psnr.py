@@ -1,8 +1,10 @@
-"""How far one type of compute moves pictures from another: same model dtype (so the same timesteps), same noise.
+"""How far one type of compute, or of weights, moves pictures from another: same timesteps, same noise.
 
     dtype_psnr.py --steadyflux build/release/apps/cli/steadyflux --model models/spark [--compute bf16 int8]
+    dtype_psnr.py --steadyflux … --model models/spark --other-model CONVERTED --compute bf16 bf16
 
-Draws 64 prompts (--prompts FILE: one a line) twice and prints the median and lowest PSNR of the 8-bit pictures.
+Draws 64 prompts (--prompts FILE: one a line) twice, the second time with the second --compute and --other-model, and
+prints the median and lowest PSNR of the 8-bit pictures.
 """
 
 import argparse
@@ -25,8 +27,8 @@ def default_prompts():
     return [f"a {colour} {shape} on a {COLOURS[(i + j + 1) % len(COLOURS)]} ground" for (i, colour), (j, shape) in pairs]
 
 
-def draw(args, prompt, seed, compute, path):
-    command = [args.steadyflux, "generate", "--model", args.model, "--prompt", prompt, "--seed", str(seed), "--quiet",
+def draw(args, model, prompt, seed, compute, path):
+    command = [args.steadyflux, "generate", "--model", model, "--prompt", prompt, "--seed", str(seed), "--quiet",
                "--dtype", "bf16", "--noise", "f32", "--compute", compute, "--out", str(path)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return np.asarray(Image.open(path), dtype=np.float64)
@@ -41,6 +43,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steadyflux", required=True)
     parser.add_argument("--model", required=True)
+    parser.add_argument("--other-model")
     parser.add_argument("--compute", nargs=2, default=["f32", "bf16"])
     parser.add_argument("--prompts", type=Path)
     parser.add_argument("--min-median", type=float, default=35.0)
@@ -49,7 +52,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         values = []
         for seed, prompt in enumerate(prompts):
-            pictures = [draw(args, prompt, seed, compute, Path(folder) / f"{compute}.png") for compute in args.compute]
+            pictures = [draw(args, model, prompt, seed, compute, Path(folder) / "picture.png")
+                        for model, compute in zip((args.model, args.other_model or args.model), args.compute)]
             values.append(psnr(*pictures))
     median = statistics.median(values)
     print(f"{len(values)} prompts: median {median:.1f} dB, lowest {min(values):.1f} dB")
