@@ -133,8 +133,8 @@ class Converter {
     check_room();
     ThreadPool pool(num_threads_);
     ProgressCount count(plans_, progress_);
-    WeightsWriter writer(
-        pool, chunk_bytes(), [&](std::uint64_t elements) { return count.advance(elements); }, report_.tensors);
+    const auto advance = [&](std::uint64_t elements) { return count.advance(elements); };
+    WeightsWriter writer(pool, chunk_bytes(), advance, report_.tensors);
     report_.cancelled = !(container ? write_file(writer) : write_directory(writer));
     return std::move(report_);
   }
