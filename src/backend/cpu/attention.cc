@@ -69,7 +69,7 @@ struct Scratch {
   PerWorker<float> sums;
   PerWorker<RunningSoftmax> softmax;
   PerWorker<std::byte> q;
-  PerWorker<std::byte> library;
+  PerWorker<std::byte> of_library;
 };
 
 // Keys and values of a head that are copied.
@@ -214,7 +214,7 @@ class BlockTask {
  private:
   void take_chunk(const std::byte* q, Block keys) const {
     float* scores = scratch_.scores[worker_];
-    std::byte* library = scratch_.library[worker_];
+    std::byte* library = scratch_.of_library[worker_];
     const std::byte* k = k_.address(keys.begin, head_);
     context_.products.run(scores_shape(plan_, queries_.count, keys.count), worker_, q, k, scores, library);
     for (std::int64_t i = 0; i < queries_.count; ++i) weigh_row(i, keys);

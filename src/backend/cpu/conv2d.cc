@@ -52,7 +52,7 @@ struct Scratch {
   float* bias;
   PerWorker<std::byte> patches;
   PerWorker<float> sums;
-  PerWorker<std::byte> library;
+  PerWorker<std::byte> of_library;
   std::int64_t tile_bytes;  // from the packed weights of one column tile to the next
 };
 
@@ -103,7 +103,7 @@ void pack_tile(const Context& context, const Plan& plan, const ops::Conv2d& op, 
                    filters + static_cast<std::size_t>(i) * filter_bytes);
   }
   context.products.pack(product_shape(plan, cols.count), worker, filters, scratch.weights + tile * scratch.tile_bytes,
-                        scratch.library[worker]);
+                        scratch.of_library[worker]);
 }
 
 // Gathers the patch of one output pixel.
@@ -171,7 +171,7 @@ void run_pixels(const Context& context, const Plan& plan, const ops::Conv2d& op,
   for (std::int64_t tile = 0; tile * kTileCols < plan.out_channels; ++tile) {
     const Block cols = block_at(tile, kTileCols, plan.out_channels);
     context.products.run(product_shape(plan, cols.count), worker, patches, scratch.weights + tile * scratch.tile_bytes,
-                         sums, scratch.library[worker]);
+                         sums, scratch.of_library[worker]);
     const Epilogue epilogue{.bias = op.bias ? scratch.bias + cols.begin : nullptr, .accumulate = op.accumulate};
     const auto offset = static_cast<std::size_t>(pixels.begin * plan.out_channels + cols.begin);
     store_tile(sums, cols.count, pixels.count, cols.count, epilogue, op.out.data + offset * dtype_bytes(op.out.dtype),

@@ -167,7 +167,7 @@ class GroupTask {
         float* sums = scratch_.sums[worker_] + (tiling_.strips > 1 ? rows.begin * kTileCols : 0);
         rows.begin += rows_.begin;
         context_.products.run(product_shape(tiling_, rows.count, cols_.count, strip), worker_,
-                              input_.address(rows.begin, strip), w, sums, scratch_.library[worker_]);
+                              input_.address(rows.begin, strip), w, sums, scratch_.of_library[worker_]);
         if (i == tiling_.strips - 1) finish_tile(part_, rows, cols_, sums, scratch_.vectors[worker_]);
       }
     }
@@ -225,7 +225,7 @@ FloatScratch prepare_float(Context& context, const ops::LinearMany& op, Arena& a
     scratch.vectors = {context, arena, 2 * kTileCols};
     scratch.w = {context, arena, w_bytes};
     scratch.w_rows = {context, arena, tiling.turn_w ? kTurnedRows * tiling.depth * tiling.element_bytes() : 0};
-    scratch.library = {context, arena, static_cast<std::int64_t>(library_bytes)};
+    scratch.of_library = {context, arena, static_cast<std::int64_t>(library_bytes)};
   }
   return scratch;
 }

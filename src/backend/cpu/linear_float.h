@@ -16,7 +16,7 @@ struct FloatScratch {
   PerWorker<float> vectors;  // the tile's bias and gate
   PerWorker<std::byte> w;
   PerWorker<std::byte> w_rows;  // that are being turned over
-  PerWorker<std::byte> library;
+  PerWorker<std::byte> of_library;
 };
 
 // Prepares every product in floats and lays its scratch out.

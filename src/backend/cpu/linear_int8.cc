@@ -171,7 +171,7 @@ void run_tile(const Context& context, const Tensor& x, const ops::LinearPart& pa
       const std::byte* w_block = scratch.w[worker] + strips.offset(strip, cols.count, 0);
       if (strips.form == Int8Form::kBytes) {
         context.products.run(product_shape(strips, strip, tile_rows.count, cols.count), worker, x_block, w_block, sums,
-                             scratch.library[worker]);
+                             scratch.of_library[worker]);
       } else {
         multiply_words(reinterpret_cast<const std::int16_t*>(x_block), reinterpret_cast<const std::int16_t*>(w_block),
                        tile_rows.count, cols.count, strips.depth, strip > 0, reinterpret_cast<std::int32_t*>(sums));
@@ -217,7 +217,7 @@ Int8Scratch prepare_int8(Context& context, const ops::LinearMany& op, Arena& are
   scratch.corrections = {context, arena, kTileCols};
   scratch.sums = {context, arena, std::min(rows, kTileRows) * kTileCols};
   scratch.vectors = {context, arena, 2 * kTileCols};
-  scratch.library = {context, arena, static_cast<std::int64_t>(library_bytes)};
+  scratch.of_library = {context, arena, static_cast<std::int64_t>(library_bytes)};
   return scratch;
 }
 

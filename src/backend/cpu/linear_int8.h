@@ -20,7 +20,7 @@ struct Int8Scratch {
   PerWorker<std::int32_t> corrections;  // what bytes of x that are 128 too large add to the sums: [cols]
   PerWorker<float> sums;                // of i32, then f32: [rows, cols]
   PerWorker<float> vectors;             // the tile's bias and gate
-  PerWorker<std::byte> library;
+  PerWorker<std::byte> of_library;
 };
 
 // Prepares every product in int8 and lays its scratch out.
