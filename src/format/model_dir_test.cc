@@ -37,8 +37,9 @@ class ModelDirTest : public testing::Test {
 TEST_F(ModelDirTest, FindsComponents) {
   const ModelDir model = open_model_dir(root_);
   EXPECT_EQ(model.components.size(), 3U);
-  EXPECT_EQ(model.components.at("vae").library, "diffusers");
-  EXPECT_EQ(model.components.at("vae").class_name, "AutoencoderKL");
+  const auto& [library, class_name] = model.components.at("vae");
+  EXPECT_EQ(library, "diffusers");
+  EXPECT_EQ(class_name, "AutoencoderKL");
   EXPECT_EQ(model.component_dir("vae"), root_ / "vae");
   EXPECT_FALSE(model.has("text_encoder"));
   EXPECT_FALSE(model.defaults.width.has_value());
