@@ -14,8 +14,9 @@ constexpr std::int64_t kKeyChunk = 512;
 // Keys and values that are not multiplied where they lie are copied, once for all queries, as many heads at a time.
 constexpr std::int64_t kMostCopyBytes = 128 << 20;
 
-// With as many queries, keys in f32 are worth turning over to [head_dim, keys]: 4 % faster with AVX-512, 9 % with AVX2.
-constexpr std::int64_t kLeastQueriesToTurn = 64;
+// In f32, with more queries than these, keys are worth turning over to [head_dim, keys]: on 64 and more 4 % faster with
+// AVX-512, 9 % with AVX2.
+constexpr std::int64_t kMostFewQueries = 63;
 // Keys are turned over in as many rows at a time: of f32, a cache line.
 constexpr std::int64_t kTurnedRows = 16;
 
@@ -31,12 +32,13 @@ bool lies_ready(const Tensor& tensor, DType compute) {
   return tensor.dtype == compute && tensor.row_stride() == tensor.dim(2);
 }
 
-Plan plan_of(const Context& context, const ops::Attention& op) {
+// For the operation's first `queries` queries.
+Plan plan_of(const Context& context, const ops::Attention& op, std::int64_t queries) {
   const bool all_bf16 = op.q.dtype == DType::kBF16 && op.k.dtype == DType::kBF16 && op.v.dtype == DType::kBF16;
   Plan plan;
   plan.compute = context.compute_dtype(all_bf16 ? DType::kBF16 : DType::kF32);
   plan.head_dim = op.q.dim(2);
-  plan.turn_k = plan.compute == DType::kF32 && op.q.dim(0) >= kLeastQueriesToTurn;
+  plan.turn_k = plan.compute == DType::kF32 && queries > kMostFewQueries;
   plan.copy_k = plan.turn_k || !lies_ready(op.k, plan.compute);
   plan.copy_v = !lies_ready(op.v, plan.compute);
   return plan;
@@ -99,21 +101,16 @@ std::size_t prepare_products(Context& context, const Plan& plan, std::int64_t q_
   return library_bytes;
 }
 
-Scratch prepare(Context& context, const ops::Attention& op, Arena& arena) {
-  const Plan plan = plan_of(context, op);
-  const std::int64_t q_rows = op.q.dim(0);
+Scratch prepare(Context& context, const ops::Attention& op, std::int64_t q_rows, Arena& arena) {
+  const Plan plan = plan_of(context, op, q_rows);
   const std::int64_t kv_rows = op.k.dim(0);
-  std::size_t library_bytes = prepare_products(context, plan, q_rows, kv_rows);
-  if (plan.turn_k) {
-    // Fewer queries must not need more, and the library takes more for keys as they lie.
-    Plan fewer = plan;
-    fewer.turn_k = false;
-    library_bytes = std::max(library_bytes, prepare_products(context, fewer, kLeastQueriesToTurn - 1, kv_rows));
-  }
+  const std::size_t library_bytes = prepare_products(context, plan, q_rows, kv_rows);
   const auto element_bytes = static_cast<std::int64_t>(dtype_bytes(plan.compute));
   const std::int64_t queries = std::min(q_rows, kQueryBlock);
   const std::int64_t keys = std::min(kv_rows, kKeyChunk);
-  const std::int64_t copy_bytes = heads_at_a_time(plan, op) * copied_bytes(plan, op);
+  // Of the most rows that are copied at a time, which are not those of the most heads.
+  const std::int64_t copy_bytes =
+      std::min(op.q.dim(1) * copied_bytes(plan, op), std::max(copied_bytes(plan, op), kMostCopyBytes / 2));
   return {allocate_shared<std::byte>(arena, plan.copy_k ? copy_bytes : 0),
           allocate_shared<std::byte>(arena, plan.copy_v ? copy_bytes : 0),
           {context, arena, plan.turn_k ? kTurnedRows * plan.head_dim : 0},
@@ -196,7 +193,7 @@ class BlockTask {
         v_(v),
         scratch_(scratch),
         worker_(worker),
-        plan_(plan_of(context, op)),
+        plan_(plan_of(context, op, op.q.dim(0))),
         head_(head),
         queries_(queries) {}
 
@@ -281,16 +278,21 @@ void fill_chunks(Context& context, const Plan& plan, const ops::Attention& op, B
 
 std::size_t scratch_bytes(Context& context, const ops::Attention& op) {
   if (op.q.dim(0) == 0) return 0;
-  Arena arena = Arena::measuring();
-  prepare(context, op, arena);
-  return arena.peak_bytes();
+  // Fewer queries must not need more; few are cut in another way.
+  std::size_t bytes = 0;
+  for (const std::int64_t queries : {op.q.dim(0), std::min(op.q.dim(0), kMostFewQueries)}) {
+    Arena arena = Arena::measuring();
+    prepare(context, op, queries, arena);
+    bytes = std::max(bytes, arena.peak_bytes());
+  }
+  return bytes;
 }
 
 void run(Context& context, const ops::Attention& op, Arena& arena) {
   const std::int64_t q_rows = op.q.dim(0);
   if (q_rows == 0) return;
-  const Scratch scratch = prepare(context, op, arena);
-  const Plan plan = plan_of(context, op);
+  const Scratch scratch = prepare(context, op, q_rows, arena);
+  const Plan plan = plan_of(context, op, q_rows);
   const std::int64_t num_blocks = ceil_div(q_rows, kQueryBlock);
   const std::int64_t at_a_time = heads_at_a_time(plan, op);
   for (std::int64_t i = 0; i * at_a_time < op.q.dim(1); ++i) {

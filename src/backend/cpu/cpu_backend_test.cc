@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "backend/arena.h"
 #include "backend/cpu/attention.h"
 #include "backend/cpu/conv2d.h"
 #include "backend/cpu/linear.h"
@@ -124,6 +125,40 @@ TEST(CpuBackend, MakesNoMoreProductsWhenOperationsRepeat) {
   EXPECT_GT(after_once, 0u);
   for (int i = 0; i < 3; ++i) prepare();
   EXPECT_EQ(context.products.size(), after_once);
+}
+
+// A plan is for the longest prompt: shorter ones run in the scratch that it states.
+TEST(CpuBackend, FewerRowsNeverNeedMoreScratch) {
+  cpu::Context context(7, cpu::has_bf16_products());
+  std::byte* const nowhere = Arena::measuring().allocate(1);
+  for (const DType activations : {DType::kF32, DType::kBF16}) {
+    for (const DType weights : {DType::kF32, DType::kBF16, DType::kQ4_0}) {
+      for (const auto& [features, cols] : {std::pair{256, 320}, {3072, 130}, {15360, 256}}) {
+        std::size_t last = 0;
+        for (const std::int64_t rows :
+             {1, 2, 15, 40, 62, 63, 64, 77, 256, 257, 512, 1024, 1025, 1280, 2048, 2049, 2305, 4608}) {
+          const std::vector<ops::LinearPart> parts{{.linear = {.weight = Tensor(nowhere, weights, {cols, features})},
+                                                    .out = Tensor(nowhere, activations, {rows, cols})}};
+          const std::size_t bytes =
+              cpu::scratch_bytes(context, ops::LinearMany{Tensor(nowhere, activations, {rows, features}), parts});
+          EXPECT_GE(bytes, last) << rows << " rows of " << features << ", " << dtype_name(activations) << " and "
+                                 << dtype_name(weights);
+          last = bytes;
+        }
+      }
+    }
+    for (const auto& [heads, head_dim] : {std::pair{4, 64}, {24, 128}, {1, 512}}) {
+      std::size_t last = 0;
+      for (const std::int64_t rows :
+           {1, 2, 15, 40, 62, 63, 64, 77, 127, 129, 511, 513, 1025, 4608, 5120, 16384, 17000}) {
+        const Tensor tensor = Tensor(nowhere, activations, {rows, heads * head_dim}).split_heads(heads);
+        const std::size_t bytes =
+            cpu::scratch_bytes(context, ops::Attention{tensor, tensor, tensor, {}, 1, false, tensor});
+        EXPECT_GE(bytes, last) << rows << " rows of " << heads << " heads, " << dtype_name(activations);
+        last = bytes;
+      }
+    }
+  }
 }
 
 std::ptrdiff_t num_process_threads() {

@@ -16,20 +16,18 @@ constexpr std::int64_t kGroupTiles = 4;
 // whole blocks of every quantised type.
 constexpr std::int64_t kStripDepth = 1024;
 constexpr std::int64_t kWholeDepth = 16384;  // of bf16, which is multiplied where it lies if it can
-// With as many rows, weights are worth turning over to [k, n]: 3 % faster than [n, k] with AVX-512, 11 % with AVX2.
-constexpr std::int64_t kLeastRowsToTurn = 64;
 // Weights are turned over in as many rows at a time: of f32, a cache line.
 constexpr std::int64_t kTurnedRows = 16;
 // An input that is not multiplied where it lies is copied, once for all parts, as many rows at a time.
 constexpr std::int64_t kMostInputBytes = 128 << 20;
 
-// How the operation is cut. Everything follows from shapes, dtypes and strides.
+// How so many rows of the operation are cut. Everything follows from shapes, dtypes and strides.
 struct Tiling {
   DType compute = DType::kF32;
   std::int64_t depth = 0;  // of a strip
   std::int64_t strips = 0;
   std::int64_t group = 0;  // rows of a task
-  std::int64_t block = 0;  // rows of the input at a time: whole groups
+  std::int64_t block = 0;  // rows of the input at a time: whole tiles, of how many rows there ever are
   bool copy_x = false;
   bool turn_w = false;
 
@@ -56,18 +54,17 @@ std::int64_t strip_depth(const Tiling& tiling, const ops::LinearMany& op) {
   return in_place ? kWholeDepth : kStripDepth;
 }
 
-Tiling tiling_of(const Context& context, const ops::LinearMany& op) {
-  const std::int64_t rows = op.x.dim(0);
+Tiling tiling_of(const Context& context, const ops::LinearMany& op, std::int64_t rows) {
   const std::int64_t features = op.x.dim(1);
   Tiling tiling;
   tiling.compute = context.compute_dtype(op.x.dtype);
-  tiling.turn_w = tiling.compute == DType::kF32 && rows >= kLeastRowsToTurn;
+  tiling.turn_w = tiling.compute == DType::kF32 && rows > kMostFewRows;
   tiling.depth = std::min(features, strip_depth(tiling, op));
   tiling.strips = ceil_div(features, tiling.depth);
-  tiling.group = group_rows(rows);
   tiling.copy_x = tiling.strips > 1 || !lies_ready(op.x, tiling.compute);
-  const std::int64_t groups_at_a_time = kMostInputBytes / (tiling.group * features * tiling.element_bytes());
-  tiling.block = tiling.copy_x ? tiling.group * std::max<std::int64_t>(1, groups_at_a_time) : rows;
+  const std::int64_t most_tiles = kMostInputBytes / (kTileRows * features * tiling.element_bytes());
+  tiling.block = tiling.copy_x ? kTileRows * std::max(kGroupTiles, most_tiles) : rows;
+  tiling.group = group_rows(std::min(rows, tiling.block));
   return tiling;
 }
 
@@ -201,38 +198,32 @@ class GroupTask {
 
 }  // namespace
 
-FloatScratch prepare_float(Context& context, const ops::LinearMany& op, Arena& arena) {
-  FloatScratch scratch;
-  if (std::any_of(op.parts.begin(), op.parts.end(), is_float)) {
-    const Tiling tiling = tiling_of(context, op);
-    // For the largest group there can be, not for these rows': fewer rows must not need more.
-    const std::int64_t rows = std::min(op.x.dim(0), kTileRows * (tiling.strips > 1 ? kGroupTiles : 1));
-    std::int64_t w_bytes = 0;
-    std::size_t library_bytes = 0;
-    for (const ops::LinearPart& part : op.parts) {
-      if (!is_float(part)) continue;
-      if (copies_w(tiling, part.linear.weight)) w_bytes = kTileCols * tiling.depth * tiling.element_bytes();
-      library_bytes = std::max(library_bytes, prepare_products(context, tiling, op.x.dim(0), op, part));
-      if (!tiling.turn_w) continue;
-      // Fewer rows must not need more, and the library takes more for weights as they lie.
-      Tiling fewer = tiling;
-      fewer.turn_w = false;
-      library_bytes = std::max(library_bytes, prepare_products(context, fewer, kLeastRowsToTurn - 1, op, part));
-    }
-    const std::int64_t x_rows = tiling.copy_x ? std::min(op.x.dim(0), tiling.block) : 0;
-    scratch.x = allocate_shared<std::byte>(arena, x_rows * op.x.dim(1) * tiling.element_bytes());
-    scratch.sums = {context, arena, rows * kTileCols};
-    scratch.vectors = {context, arena, 2 * kTileCols};
-    scratch.w = {context, arena, w_bytes};
-    scratch.w_rows = {context, arena, tiling.turn_w ? kTurnedRows * tiling.depth * tiling.element_bytes() : 0};
-    scratch.of_library = {context, arena, static_cast<std::int64_t>(library_bytes)};
+FloatScratch prepare_float(Context& context, const ops::LinearMany& op, std::int64_t rows, Arena& arena) {
+  if (std::none_of(op.parts.begin(), op.parts.end(), is_float)) return {};
+  const Tiling tiling = tiling_of(context, op, rows);
+  std::int64_t w_bytes = 0;
+  std::size_t library_bytes = 0;
+  for (const ops::LinearPart& part : op.parts) {
+    if (!is_float(part)) continue;
+    if (copies_w(tiling, part.linear.weight)) w_bytes = kTileCols * tiling.depth * tiling.element_bytes();
+    library_bytes = std::max(library_bytes, prepare_products(context, tiling, rows, op, part));
   }
+  // Of the largest group there can be, which is not that of the most rows.
+  const std::int64_t sum_rows = std::min(rows, kTileRows * (tiling.strips > 1 ? kGroupTiles : 1));
+  const std::int64_t x_rows = tiling.copy_x ? std::min(rows, tiling.block) : 0;
+  FloatScratch scratch;
+  scratch.x = allocate_shared<std::byte>(arena, x_rows * op.x.dim(1) * tiling.element_bytes());
+  scratch.sums = {context, arena, sum_rows * kTileCols};
+  scratch.vectors = {context, arena, 2 * kTileCols};
+  scratch.w = {context, arena, w_bytes};
+  scratch.w_rows = {context, arena, tiling.turn_w ? kTurnedRows * tiling.depth * tiling.element_bytes() : 0};
+  scratch.of_library = {context, arena, static_cast<std::int64_t>(library_bytes)};
   return scratch;
 }
 
 void run_float_parts(Context& context, const ops::LinearMany& op, const FloatScratch& scratch) {
   if (std::none_of(op.parts.begin(), op.parts.end(), is_float)) return;
-  const Tiling tiling = tiling_of(context, op);
+  const Tiling tiling = tiling_of(context, op, op.x.dim(0));
   for (std::int64_t i = 0; i * tiling.block < op.x.dim(0); ++i) {
     const Block block = block_at(i, tiling.block, op.x.dim(0));
     const Input input(tiling, op.x, block, scratch.x);
