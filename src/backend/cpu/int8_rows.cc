@@ -59,19 +59,10 @@ float magnitude_bf16(const std::uint16_t* row, std::size_t count) {
   return float_from_bf16({bits});
 }
 
-template <class D>
-HWY_INLINE hn::Vec<D> element(D d, const float* from) {
-  return hn::LoadU(d, from);
-}
-template <class D>
-HWY_INLINE hn::Vec<D> element(D d, const std::uint16_t* from) {
-  return load_bf16(d, from);
-}
-
 // Elements [i, i + L) of a row as integers of 32 bits.
 template <class D, typename Element>
 HWY_INLINE hn::Vec<hn::RebindToSigned<D>> integers_at(D d, const Element* row, std::size_t i, float inverse) {
-  return hn::NearestInt(hn::Mul(element(d, row + i), hn::Set(d, inverse)));
+  return hn::NearestInt(hn::Mul(load_element(d, row + i), hn::Set(d, inverse)));
 }
 
 template <typename Element>

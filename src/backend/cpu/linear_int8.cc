@@ -6,6 +6,7 @@
 #include "backend/cpu/decode.h"
 #include "backend/cpu/linear_tile.h"
 #include "backend/cpu/rows.h"
+#include "tensor/codec.h"
 
 namespace steadyflux::cpu {
 namespace {
@@ -117,10 +118,6 @@ void copy_weight_row(const std::int8_t* row, const RowCutter& cutter, Int8Form f
   });
 }
 
-float stored_scale(const Tensor& weight, std::int64_t row) {
-  return reinterpret_cast<const float*>(weight.scales.values)[weight.scales.first + row];
-}
-
 // A column tile's weights.
 void convert_weights(const Strips& strips, const Tensor& weight, Block cols, int worker, const Int8Scratch& scratch) {
   for (std::int64_t c = 0; c < cols.count; ++c) {
@@ -129,7 +126,7 @@ void convert_weights(const Strips& strips, const Tensor& weight, Block cols, int
     std::int32_t sum = 0;
     if (weight.dtype == DType::kI8) {
       copy_weight_row(reinterpret_cast<const std::int8_t*>(row_address(weight, row)), cutter, strips.form, sum);
-      scratch.w_scales[worker][c] = stored_scale(weight, row);
+      scratch.w_scales[worker][c] = codec::scale_at(weight, row);
     } else {
       const FloatRow floats = float_row(weight, row, scratch.row[worker]);
       const Int8Scale scale = int8_scale(floats, strips.features);

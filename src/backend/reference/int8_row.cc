@@ -6,6 +6,7 @@
 
 #include "backend/reference/elements.h"
 #include "ops/ops.h"
+#include "tensor/codec.h"
 
 namespace steadyflux::reference {
 namespace {
@@ -14,8 +15,7 @@ constexpr float kLargest = 127;
 
 Int8Row stored_row(const Tensor& matrix, std::int64_t row) {
   const auto* integers = matrix.as<const std::int8_t>() + row * matrix.row_stride();
-  const auto* scales = reinterpret_cast<const float*>(matrix.scales.values);
-  return {{integers, integers + matrix.dim(1)}, scales[matrix.scales.first + row]};
+  return {{integers, integers + matrix.dim(1)}, codec::scale_at(matrix, row)};
 }
 
 }  // namespace
