@@ -97,6 +97,12 @@ constexpr bool has_scales_apart(DType dtype) {
   return dtype == DType::kI8 || dtype == DType::kNf4 || dtype == DType::kFp4;
 }
 
+// Scales that a row of so many elements, whole blocks, has apart.
+constexpr std::int64_t scales_per_row(DType dtype, std::int64_t row_length) {
+  if (!has_scales_apart(dtype)) return 0;
+  return dtype == DType::kI8 ? 1 : row_length / block_shape(dtype).elements;
+}
+
 // Size of one element in bytes; of a quantised type, of one block.
 constexpr std::size_t dtype_bytes(DType dtype) { return block_shape(dtype).bytes; }
 

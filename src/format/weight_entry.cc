@@ -46,7 +46,7 @@ WeightEntry rows_of(const WeightEntry& entry, std::int64_t begin, std::int64_t c
   part.values.offset += bytes_of(entry.dtype, begin * row);
   part.values.num_bytes = bytes_of(entry.dtype, count * row);
   if (!has_scales_apart(entry.dtype) || entry.scales.values.num_bytes == 0) return part;
-  const std::int64_t scales_each = entry.dtype == DType::kI8 ? 1 : row / block;
+  const std::int64_t scales_each = scales_per_row(entry.dtype, row);
   part.scales = part_of(entry.scales, begin * scales_each, count * scales_each);
   return part;
 }

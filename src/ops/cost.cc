@@ -7,8 +7,18 @@ namespace {
 
 double elements(const Tensor& tensor) { return static_cast<double>(tensor.shape.num_elements()); }
 
+// Of the scales that so many rows of a weight have apart.
+double scales_traffic(const Tensor& weight, std::int64_t num_rows) {
+  if (weight.scales.values == nullptr) return 0;
+  const std::int64_t count = num_rows * scales_per_row(weight.dtype, weight.dim(1));
+  return static_cast<double>(weight.scales.values_bytes(count) + weight.scales.nested_bytes(count));
+}
+
 // The traffic of one pass over a tensor; none for an absent one.
-double traffic(const Tensor& tensor) { return tensor.empty() ? 0 : static_cast<double>(tensor.num_bytes()); }
+double traffic(const Tensor& tensor) {
+  if (tensor.empty()) return 0;
+  return static_cast<double>(tensor.num_bytes()) + scales_traffic(tensor, tensor.dim(0));
+}
 
 template <typename... Tensors>
 double traffic(const Tensor& first, const Tensors&... rest) {
@@ -69,7 +79,8 @@ Cost cost_of(const Conv2d& op) {
 
 // Only the rows that are looked up are read.
 Cost cost_of(const EmbedRows& op) {
-  const double read = static_cast<double>(tensor_bytes(op.table.dtype, op.out.shape));
+  const double read =
+      static_cast<double>(tensor_bytes(op.table.dtype, op.out.shape)) + scales_traffic(op.table, op.out.dim(0));
   const double positions =
       op.positions.empty() ? 0 : elements(op.out) * static_cast<double>(dtype_bytes(op.positions.dtype));
   return {op.positions.empty() ? 0 : elements(op.out), read + positions + traffic(op.ids, op.out)};

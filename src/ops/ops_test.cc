@@ -197,6 +197,23 @@ TEST(OpsCost, EmbeddingReadsOnlyTheRowsLookedUp) {
   EXPECT_EQ(cost(op).bytes, 5 * 8 * 2 + 5 * 4 + 5 * 8 * 4);
 }
 
+TEST(OpsCost, ScalesThatLieApartAreRead) {
+  Tensor weight = fake(DType::kI8, {6, 64});
+  const Tensor x = f32({5, 64});
+  const auto bytes_read = [&] {
+    const LinearPart part = {.linear = {.weight = weight}, .out = f32({5, 6})};
+    const EmbedRows lookup{.table = weight, .ids = fake(DType::kI32, {5}), .out = x};
+    return std::pair(cost(LinearMany{x, {&part, 1}}).bytes - 5 * 64 * 4 - 5 * 6 * 4,
+                     cost(lookup).bytes - 5 * 4 - 5 * 64 * 4);
+  };
+  weight.scales.values = weight.data;
+  EXPECT_EQ(bytes_read(), std::pair(6.0 * 64 + 6 * 4, 5.0 * 64 + 5 * 4));
+  weight.dtype = DType::kNf4;
+  EXPECT_EQ(bytes_read(), std::pair(6.0 * 32 + 6 * 4, 5.0 * 32 + 5 * 4));
+  weight.scales.nested = weight.data;
+  EXPECT_EQ(bytes_read(), std::pair(6.0 * 32 + 6 + 4, 5.0 * 32 + 5 + 4));
+}
+
 TEST(OpsName, IsThatOfTheStruct) {
   EXPECT_STREQ(op_name(LinearMany{}), "linear_many");
   EXPECT_STREQ(op_name(ToRgb8{}), "to_rgb8");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/checked.h"
 #include "base/error.h"
 
 namespace steadyflux {
@@ -24,6 +25,15 @@ std::string Shape::to_string() const {
     text += std::to_string((*this)[i]);
   }
   return text + "]";
+}
+
+std::size_t Scales::values_bytes(std::int64_t count) const {
+  return static_cast<std::size_t>(count) * (nested != nullptr ? 1 : sizeof(float));
+}
+
+std::size_t Scales::nested_bytes(std::int64_t count) const {
+  if (nested == nullptr) return 0;
+  return static_cast<std::size_t>(ceil_div(count, kNestedBlock)) * sizeof(float);
 }
 
 Tensor::Tensor(std::byte* memory, DType type, const Shape& dims) : data(memory), dtype(type), shape(dims) {

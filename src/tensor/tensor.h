@@ -46,6 +46,10 @@ struct Scales {
 
   static constexpr std::int64_t kNestedBlock = 256;
 
+  // Bytes of `count` values, and of the nested scales of as many that begin with a whole block of them.
+  std::size_t values_bytes(std::int64_t count) const;
+  std::size_t nested_bytes(std::int64_t count) const;
+
   friend bool operator==(const Scales&, const Scales&) = default;
 };
 

@@ -57,8 +57,19 @@ TEST(Tensor, ViewsKnowTheScaleTheyBeginWith) {
   EXPECT_EQ(whole.rows(1, 2).cols(64, 64).scales.first, 3);
   EXPECT_EQ(whole.reshaped({2, 256}).scales, whole.scales);
 
+  EXPECT_EQ(whole.scales.values_bytes(8), 32U);
+  EXPECT_EQ(whole.scales.nested_bytes(8), 0U);
+
   whole.dtype = DType::kI8;
   EXPECT_EQ(whole.rows(3, 1).cols(64, 64).scales.first, 3);
+}
+
+TEST(Tensor, NestedScalesAreAByteEachAndAnF32ForEachBlockBegun) {
+  std::vector<std::byte> storage(8);
+  const Scales scales = {storage.data(), storage.data(), 0, 0};
+  EXPECT_EQ(scales.values_bytes(257), 257U);
+  EXPECT_EQ(scales.nested_bytes(256), 4U);
+  EXPECT_EQ(scales.nested_bytes(257), 8U);
 }
 
 }  // namespace

@@ -16,18 +16,9 @@ std::size_t extent_bytes(const Tensor& tensor) {
   return static_cast<std::size_t>(extent_blocks(tensor)) * dtype_bytes(tensor.dtype);
 }
 
-// Bytes of the scales' values, and of the second table, from the first one of all on.
-struct ScalesExtent {
-  std::size_t values_bytes = 0;
-  std::size_t nested_bytes = 0;
-};
-ScalesExtent extent_of_scales(const Tensor& weight) {
-  const bool nested = weight.scales.nested != nullptr;
-  const std::int64_t count = weight.dtype == DType::kI8 ? weight.dim(0) : extent_blocks(weight);
-  const std::int64_t end = weight.scales.first + count;
-  const auto values = static_cast<std::size_t>(end) * (nested ? 1 : sizeof(float));
-  const auto blocks = static_cast<std::size_t>(ceil_div(end, Scales::kNestedBlock));
-  return {values, nested ? blocks * sizeof(float) : 0};
+// The scale behind the last one of the weight, counted from the first one of all.
+std::int64_t end_of_scales(const Tensor& weight) {
+  return weight.scales.first + (weight.dtype == DType::kI8 ? weight.dim(0) : extent_blocks(weight));
 }
 
 // Calls `visit` with each tensor of an operation; a tensor missing here would be found by the first run that reads it.
@@ -77,11 +68,11 @@ void HeldOp::place(const DevicePool& pool) {
     if (tensor.empty()) return;
     tensor.data = host_bytes(tensor.data, extent_bytes(tensor)).data();
     if (tensor.scales.values == nullptr) return;
-    const ScalesExtent extent = extent_of_scales(tensor);
-    tensor.scales.values = host_bytes(tensor.scales.values, extent.values_bytes).data();
-    if (tensor.scales.nested != nullptr) {
-      tensor.scales.nested = host_bytes(tensor.scales.nested, extent.nested_bytes).data();
-    }
+    const std::int64_t end = end_of_scales(tensor);
+    Scales placed = tensor.scales;
+    placed.values = host_bytes(placed.values, tensor.scales.values_bytes(end)).data();
+    if (placed.nested != nullptr) placed.nested = host_bytes(placed.nested, tensor.scales.nested_bytes(end)).data();
+    tensor.scales = placed;
   };
   for (ops::LinearPart& part : parts_) {
     for (Tensor* tensor : {&part.linear.weight, &part.linear.bias, &part.out, &part.gate}) place(*tensor);

@@ -95,11 +95,6 @@ std::size_t stored_bytes(DType dtype, std::int64_t count, std::int64_t row_lengt
   return bytes_of(dtype, count * row_length);
 }
 
-std::int64_t scales_per_row(DType dtype, std::int64_t row_length) {
-  if (!has_scales_apart(dtype)) return 0;
-  return dtype == DType::kI8 ? 1 : row_length / block_shape(dtype).elements;
-}
-
 std::size_t RowEncoder::scratch_bytes(int num_threads, std::int64_t row_length) {
   return 2 * sizeof(float) * static_cast<std::size_t>(num_threads) * static_cast<std::size_t>(row_length);
 }

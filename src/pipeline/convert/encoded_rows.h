@@ -24,9 +24,6 @@ struct ErrorSums {
 // Bytes of `count` rows stored as `dtype`, without scales that lie apart.
 std::size_t stored_bytes(DType dtype, std::int64_t count, std::int64_t row_length);
 
-// Scales that a row has apart when stored as `dtype`.
-std::int64_t scales_per_row(DType dtype, std::int64_t row_length);
-
 // Works on one chunk of rows at a time, each row by itself: what comes out does not depend on the number of threads.
 // Borrows the pool.
 class RowEncoder {
