@@ -20,6 +20,7 @@
 #include <span>
 #include <variant>
 
+#include "tensor/codec.h"
 #include "tensor/tensor.h"
 
 namespace steadyflux::ops {
@@ -62,7 +63,7 @@ struct LinearPart {
   bool accumulate = false;
   Compute compute = Compute::kFloat;
 };
-inline constexpr float kInt8Zero = 0x1p-100f;
+using codec::kInt8Zero;
 inline constexpr std::int64_t kMaxInt8Features = 65536;
 
 // Several linear layers of one input: it is read (and, for int8, quantised) once.

@@ -46,8 +46,12 @@ void encode(DType type, const float* values, std::int64_t count, std::byte* code
 // whole. Returns the offset, which is their mean.
 float encode_scales(const float* scales, std::int64_t count, std::uint8_t* codes, float* nested);
 
-// A row of an i8 weight: values[i] = codes[i] * scale, the scale being the largest magnitude / 127. Returns it.
+// A row of an i8 weight: values[i] = codes[i] * scale. Returns the scale. Codes and scale are those that computing in
+// integers makes of a row (ops::LinearPart), so that a weight gives the same bits stored as i8 as converted when run.
 float encode_row_i8(const float* values, std::int64_t count, std::int8_t* codes);
+
+// A row whose largest magnitude is less than this is zeros in integers of 8 bits.
+inline constexpr float kInt8Zero = 0x1p-100f;
 
 // What the sixteen codes of nf4 or fp4 stand for (bitsandbytes' quant_map).
 std::span<const float, 16> four_bit_codes(DType type);

@@ -1,5 +1,4 @@
-// Blocks of 32 with one scale, or a scale and a minimum: q4_0, q4_1, q5_0, q5_1, q8_0. Encoders:
-// codec_legacy_encode.cc.
+// Blocks of 32 with one scale, or a scale and a minimum: q4_0, q4_1, q5_0, q5_1, q8_0.
 #include "tensor/block_decoders.h"
 
 namespace steadyflux::codec {

@@ -93,6 +93,12 @@ TEST_F(ConvertTest, QuantisedWeightsGiveTheSameBitsWhereverTheyAre) {
   }
 }
 
+// Modulation is computed in floating point, whatever the blocks multiply in; its weights stay as they are.
+TEST_F(ConvertTest, WeightsStoredAsI8GiveTheBitsOfComputingInIntegers) {
+  const std::string i8 = file_of("i8.safetensors", {"--to", "i8", "--tensor-type", "*.linear.weight=bf16"});
+  EXPECT_EQ(picture(kSpark, {"--transformer", i8, "--compute", "int8"}), picture(kSpark, {"--compute", "int8"}));
+}
+
 TEST_F(ConvertTest, SingleFilesTakeThePlaceOfComponents) {
   const std::string model = converted("q4_0");
   const std::string transformer = file_of("flux.gguf", {"--to", "q4_0"});

@@ -171,5 +171,26 @@ TEST(Codec, EncodesRowsOfI8ByTheirLargestMagnitude) {
   });
 }
 
+// The formula of ops::LinearPart, for values so near the middle between two integers that any other finds others.
+TEST(Codec, RowsOfI8AreWhatComputingInIntegersMakesOfThem) {
+  for (const float magnitude : {1.27f, 0.3f, 0.0611f, 0x1p-100f}) {
+    std::vector<float> values = {magnitude};
+    for (int k = -127; k < 127; ++k) values.push_back((static_cast<float>(k) + 0.5f) * (magnitude / 127));
+    std::vector<std::int8_t> expected;
+    for (const float value : values) {
+      expected.push_back(static_cast<std::int8_t>(std::nearbyint(value * (127 / magnitude))));
+    }
+    for_each_target([&] {
+      std::vector<std::int8_t> codes(values.size());
+      EXPECT_EQ(encode_row_i8(values.data(), static_cast<std::int64_t>(values.size()), codes.data()), magnitude / 127);
+      EXPECT_EQ(codes, expected);
+    });
+  }
+  const std::vector<float> small(3, 0x1.fffffep-101f);
+  std::vector<std::int8_t> codes(3, 1);
+  EXPECT_EQ(encode_row_i8(small.data(), 3, codes.data()), 0);
+  EXPECT_EQ(codes, std::vector<std::int8_t>(3));
+}
+
 }  // namespace
 }  // namespace steadyflux::codec
