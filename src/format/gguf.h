@@ -36,9 +36,11 @@ using GgufValue = std::variant<std::uint64_t, std::int64_t, double, bool, std::s
 // For people: true, 3, "flux", 32128 elements.
 std::string to_string(const GgufValue& value);
 
+using GgufMetadata = std::map<std::string, GgufValue, std::less<>>;
+
 struct GgufHeader {
   std::uint32_t version = 0;
-  std::map<std::string, GgufValue, std::less<>> metadata;
+  GgufMetadata metadata;
   std::vector<TensorInfo> tensors;  // in the order of their bytes in the file
 };
 
@@ -61,6 +63,9 @@ class GgufWriter final : public TensorWriter {
   void commit() override;
 
  private:
+  // The header is worded before there is a file, as SafetensorsWriter does.
+  GgufWriter(const std::string& header, const std::filesystem::path& path, const std::vector<TensorSpec>& tensors);
+
   void pad();
 
   PendingTensors pending_;

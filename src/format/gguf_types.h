@@ -1,6 +1,7 @@
-// The numbers that GGUF gives to the types of values and tensors.
+// The constants of GGUF, and the numbers that it gives to the types of values and tensors.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -8,6 +9,10 @@
 #include "base/dtype.h"
 
 namespace steadyflux {
+
+inline constexpr std::size_t kGgufMaxRank = 4;
+// Of the tensors' data, unless the metadata say another.
+inline constexpr std::uint64_t kGgufAlignment = 32;
 
 enum class GgufType : std::uint32_t {
   kU8 = 0,

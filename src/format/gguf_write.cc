@@ -1,6 +1,5 @@
 #include <array>
 #include <limits>
-#include <optional>
 #include <set>
 #include <span>
 #include <type_traits>
@@ -14,10 +13,8 @@ namespace steadyflux {
 namespace {
 
 constexpr std::uint32_t kVersion = 3;
-constexpr std::uint64_t kAlignment = 32;
-constexpr std::size_t kMaxRank = 4;  // of the format
 
-// Appends values as the file has them; the machine is little endian, as gguf_parse.cc makes sure of.
+// Appends values as the file has them; the machine is little endian, as gguf_cursor.cc makes sure of.
 class Header {
  public:
   template <typename T>
@@ -64,24 +61,14 @@ void put_value(Header& header, const GgufValue& value) {
 }
 
 std::uint64_t tensor_bytes(const TensorSpec& tensor) {
-  const BlockShape block = block_shape(tensor.dtype);
-  const std::int64_t row = tensor.shape.empty() ? 1 : tensor.shape.back();
-  if (tensor.shape.size() > kMaxRank || row % block.elements != 0 || !gguf_of_dtype(tensor.dtype)) {
+  const std::int64_t row = row_length(tensor.shape);
+  if (tensor.shape.size() > kGgufMaxRank || row % block_shape(tensor.dtype).elements != 0 ||
+      !gguf_of_dtype(tensor.dtype)) {
     fail(ErrorCode::kInvalidArgument, "a GGUF file cannot hold the tensor \"", tensor.name, "\" of type ",
-         dtype_name(tensor.dtype), " with rows of ", row, " elements");
+         dtype_name(tensor.dtype), " and rank ", tensor.shape.size(), " with rows of ", row, " elements");
   }
-  std::optional<std::uint64_t> num_bytes = checked_mul(static_cast<std::uint64_t>(row / block.elements), block.bytes);
-  for (std::size_t i = 0; i + 1 < tensor.shape.size(); ++i) {
-    if (num_bytes && tensor.shape[i] >= 0) {
-      num_bytes = checked_mul(*num_bytes, static_cast<std::uint64_t>(tensor.shape[i]));
-    } else {
-      num_bytes.reset();
-    }
-  }
-  if (!num_bytes || row < 0) {
-    fail(ErrorCode::kInvalidArgument, "tensor \"", tensor.name, "\" has a negative or overflowing shape");
-  }
-  return *num_bytes;
+  if (const auto num_bytes = checked_bytes(tensor.dtype, tensor.shape)) return *num_bytes;
+  fail(ErrorCode::kInvalidArgument, "tensor \"", tensor.name, "\" has a negative or overflowing shape");
 }
 
 std::string header_text(const std::vector<TensorSpec>& tensors, const std::map<std::string, GgufValue>& metadata) {
@@ -106,12 +93,12 @@ std::string header_text(const std::vector<TensorSpec>& tensors, const std::map<s
       header.put(static_cast<std::uint64_t>(*extent));
     }
     const auto end = checked_add(offset, tensor_bytes(tensor));
-    if (!end || *end > std::numeric_limits<std::uint64_t>::max() - kAlignment) {
+    if (!end || *end > std::numeric_limits<std::uint64_t>::max() - kGgufAlignment) {
       fail(ErrorCode::kInvalidArgument, "the tensors up to \"", tensor.name, "\" have too many bytes");
     }
     header.put(*gguf_of_dtype(tensor.dtype));
     header.put(offset);
-    offset = align_up(*end, kAlignment);
+    offset = align_up(*end, kGgufAlignment);
   }
   return header.text();
 }
@@ -120,9 +107,13 @@ std::string header_text(const std::vector<TensorSpec>& tensors, const std::map<s
 
 GgufWriter::GgufWriter(const std::filesystem::path& path, const std::vector<TensorSpec>& tensors,
                        const std::map<std::string, GgufValue>& metadata)
+    : GgufWriter(header_text(tensors, metadata), path, tensors) {}
+
+GgufWriter::GgufWriter(const std::string& header, const std::filesystem::path& path,
+                       const std::vector<TensorSpec>& tensors)
     : file_(path) {
-  file_.write(header_text(tensors, metadata));
   for (const TensorSpec& tensor : tensors) pending_.add(tensor.name, tensor_bytes(tensor));
+  file_.write(header);
 }
 
 void GgufWriter::write(std::string_view name, std::span<const std::byte> bytes) {
@@ -137,8 +128,8 @@ void GgufWriter::commit() {
 }
 
 void GgufWriter::pad() {
-  constexpr std::array<std::byte, kAlignment> kZeros = {};
-  file_.write(std::span(kZeros).first(align_up(file_.num_bytes(), kAlignment) - file_.num_bytes()));
+  constexpr std::array<std::byte, kGgufAlignment> kZeros = {};
+  file_.write(std::span(kZeros).first(align_up(file_.num_bytes(), kGgufAlignment) - file_.num_bytes()));
 }
 
 }  // namespace steadyflux

@@ -66,6 +66,8 @@ TEST_F(GgufWriteTest, RefusesWhatTheFormatCannotHold) {
     expect_error(ErrorCode::kInvalidArgument, part, [&] { GgufWriter(path_, tensors, {}); });
   };
   refused("of type nf4", {{"a", DType::kNf4, {2, 64}}});
+  refused("rank 5", {{"a", DType::kF32, {1, 1, 1, 1, 1}}});
+  refused("negative", {{"a", DType::kF32, {-1, -1}}});
   refused("with rows of 100", {{"a", DType::kQ8_0, {2, 100}}});
   refused("is taken", {{"a", DType::kF32, {1}}, {"a", DType::kF32, {1}}});
   refused("overflowing", {{"a", DType::kF32, {std::int64_t{1} << 40, std::int64_t{1} << 40}}});

@@ -32,8 +32,8 @@ SafetensorsHeader read_safetensors_header(const ReadableFile& file);
 class SafetensorsWriter final : public TensorWriter {
  public:
   // Puts the header; the tensors' bytes follow in the order of `tensors`, aligned to their dtype when it runs from wide
-  // to narrow dtypes. Throws Error(kInvalidArgument) on a name twice or a size that overflows, and what AtomicFile
-  // throws.
+  // to narrow dtypes. Throws Error(kInvalidArgument) on a name twice, a quantised type, which the format does not have,
+  // or a size that overflows, and what AtomicFile throws.
   SafetensorsWriter(const std::filesystem::path& path, std::vector<TensorSpec> tensors,
                     const std::map<std::string, std::string>& metadata = {});
 

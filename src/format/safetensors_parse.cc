@@ -4,10 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
-#include <tuple>
 #include <utility>
 
-#include "base/checked.h"
 #include "base/error.h"
 #include "format/printable.h"
 #include "format/safetensors.h"
@@ -150,10 +148,7 @@ class HeaderBuilder final : public nlohmann::json_sax<Json> {
     if (offsets_[1] < offsets_[0]) refuse("ends at byte ", offsets_[1], ", before it begins at ", offsets_[0]);
     const DType dtype = known_dtype();
     const std::uint64_t num_bytes = offsets_[1] - offsets_[0];
-    std::optional<std::uint64_t> expected = dtype_bytes(dtype);
-    for (const std::int64_t extent : shape_) {
-      if (expected) expected = checked_mul(*expected, static_cast<std::uint64_t>(extent));
-    }
+    const auto expected = checked_bytes(dtype, shape_);
     if (!expected) refuse("has a shape whose size overflows");
     if (*expected != num_bytes) refuse("takes ", num_bytes, " bytes, but its shape and dtype need ", *expected);
     header_.tensors.push_back({std::move(name_), dtype, shape_, offsets_[0], num_bytes});
@@ -209,9 +204,7 @@ std::uint64_t read_header_length(const ReadableFile& file) {
 
 // Makes offsets absolute and checks that the tensors fill [data_begin, end of file) with neither gap nor overlap.
 void place_tensors(SafetensorsHeader& header, const ReadableFile& file, std::uint64_t data_begin) {
-  std::sort(header.tensors.begin(), header.tensors.end(), [](const TensorInfo& a, const TensorInfo& b) {
-    return std::tie(a.offset, a.num_bytes, a.name) < std::tie(b.offset, b.num_bytes, b.name);
-  });
+  sort_by_place(header.tensors);
   const std::uint64_t data_bytes = file.size() - data_begin;
   std::uint64_t end = 0;
   for (TensorInfo& tensor : header.tensors) {

@@ -1,5 +1,4 @@
 #include <cctype>
-#include <optional>
 #include <utility>
 
 #include "base/checked.h"
@@ -20,18 +19,12 @@ std::string upper_dtype_name(DType dtype) {
 }
 
 std::uint64_t tensor_bytes(const TensorSpec& tensor) {
-  std::optional<std::uint64_t> num_bytes = dtype_bytes(tensor.dtype);
-  for (const std::int64_t extent : tensor.shape) {
-    if (num_bytes && extent >= 0) {
-      num_bytes = checked_mul(*num_bytes, static_cast<std::uint64_t>(extent));
-    } else {
-      num_bytes.reset();
-    }
+  if (is_quantised(tensor.dtype)) {
+    fail(ErrorCode::kInvalidArgument, "a safetensors file cannot hold the tensor \"", tensor.name, "\" of type ",
+         dtype_name(tensor.dtype));
   }
-  if (!num_bytes) {
-    fail(ErrorCode::kInvalidArgument, "tensor \"", tensor.name, "\" has a negative or overflowing shape");
-  }
-  return *num_bytes;
+  if (const auto num_bytes = checked_bytes(tensor.dtype, tensor.shape)) return *num_bytes;
+  fail(ErrorCode::kInvalidArgument, "tensor \"", tensor.name, "\" has a negative or overflowing shape");
 }
 
 // The JSON text, padded with spaces so that the data begin aligned.

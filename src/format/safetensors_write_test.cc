@@ -86,6 +86,7 @@ TEST_F(SafetensorsWrite, RefusesNamesAndShapesThatCannotBe) {
   refused("overflowing", {{"a", DType::kF32, {1L << 32, 1L << 32}}});
   refused("negative", {{"a", DType::kF32, {-1}}});
   refused("too many bytes", {{"a", DType::kU8, {INT64_MAX}}, {"b", DType::kU8, {INT64_MAX}}, {"c", DType::kU8, {2}}});
+  refused("cannot hold the tensor \"a\" of type q8_0", {{"a", DType::kQ8_0, {32}}});
   refused("not UTF-8", {{"\xFF", DType::kU8, {1}}});
   EXPECT_TRUE(fs::is_empty(directory_));
 }

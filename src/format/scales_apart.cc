@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -116,8 +117,15 @@ class Joiner {
     if (!state.nested) return state;
     require_equal(config, "nested_blocksize", Scales::kNestedBlock);
     require_equal(config, "nested_dtype", "float32");
-    state.offset = static_cast<float>(config.require_float("nested_offset"));
+    state.offset = read_offset(config);
     return state;
+  }
+
+  // An f32 when it was written.
+  float read_offset(const Config& config) const {
+    const double offset = config.require_float("nested_offset");
+    if (std::abs(offset) <= double{std::numeric_limits<float>::max()}) return static_cast<float>(offset);
+    refuse(ErrorCode::kInvalidFile, ": its nested_offset is ", offset, ", which is no f32");
   }
 
   // "dtype" says what the numbers were rounded to before; they are computed with in f32 here.
@@ -148,7 +156,7 @@ class Joiner {
     if (shape[1] % block != 0) {
       refuse(ErrorCode::kUnsupported, " has rows of ", shape[1], " elements, not whole blocks of ", block);
     }
-    return shape[0] * (shape[1] / block);
+    return shape[0] * scales_per_row(dtype, shape[1]);
   }
 
   // Files hold f32 of what other programs computed in f64: the last bits may differ.

@@ -155,6 +155,8 @@ TEST_F(ScalesApartTest, StatesOfAnotherKindAreRefused) {
   expect_refused(ErrorCode::kUnsupported, "unknown key \"type\"");
   put_state(sound + R"(, "nested_blocksize": 128)");
   expect_refused(ErrorCode::kUnsupported, "nested_blocksize is 128");
+  put_state(sound + R"(, "nested_blocksize": 256, "nested_dtype": "float32", "nested_offset": 1e39)");
+  expect_refused(ErrorCode::kInvalidFile, "nested_offset is 1e+39");
   put_state("nonsense");
   expect_refused(ErrorCode::kInvalidFile, "w.safetensors");
 }
@@ -176,6 +178,11 @@ TEST_F(ScalesApartTest, RowsOfI8HaveAScaleEach) {
   EXPECT_EQ(read(index, index.at("a.weight").scales.values), std::string(12, 's'));
   tensors_["a.weight_scale"] = {DType::kF32, {1}, "scal"};
   expect_refused(ErrorCode::kInvalidFile, "has 1 elements of f32, not 3");
+  tensors_["a.weight_scale"] = {DType::kBF16, {3}, "scales"};
+  expect_refused(ErrorCode::kInvalidFile, "has 3 elements of bf16, not 3 of f32");
+  tensors_["a.weight_scale"] = {DType::kF32, {15}, std::string(60, 's')};
+  tensors_["a.weight"].shape = {15};
+  expect_refused(ErrorCode::kInvalidFile, "w.safetensors: the quantised weight \"a.weight\" is of type i8, but not a");
 }
 
 TEST_F(ScalesApartTest, OtherScalesStayTensorsOfTheirOwn) {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,15 @@ struct TensorSpec {
   DType dtype = DType::kF32;
   std::vector<std::int64_t> shape;
 };
+
+// Elements of a row: the last extent; 1 of a scalar.
+std::int64_t row_length(std::span<const std::int64_t> shape);
+
+// Bytes of a tensor whose rows are whole blocks; nothing for a negative extent or when they do not fit 64 bits.
+std::optional<std::uint64_t> checked_bytes(DType dtype, std::span<const std::int64_t> shape);
+
+// Into the order of their bytes; of those that begin at one byte, the smaller first.
+void sort_by_place(std::vector<TensorInfo>& tensors);
 
 // More dimensions than any tensor has; bounds what one entry of a header can hold.
 inline constexpr std::size_t kMaxFileRank = 16;
