@@ -157,24 +157,23 @@ class Planner {
 
   void add_weights(std::string_view component, std::string_view stem, std::uint64_t published_shard_bytes,
                    std::vector<TensorSpec> tensors) {
-    auto shards = cut(component, stem, published_shard_bytes, std::move(tensors));
+    auto shards = shards_for(component, stem, published_shard_bytes, std::move(tensors));
     if (shards.size() > 1) {
-      checkpoint_.files.push_back(
-          {fs::path(component) / (std::string(stem) + ".safetensors.index.json"), index_json(shards)});
+      checkpoint_.files.push_back({fs::path(component) / convert::index_name(stem), convert::index_json(shards)});
     }
-    checkpoint_.weights_bytes += num_bytes(shards);
+    checkpoint_.weights_bytes += convert::num_bytes(shards);
     checkpoint_.components.push_back({std::string(component), std::move(shards)});
   }
 
-  std::vector<Shard> cut(std::string_view component, std::string_view stem, std::uint64_t published_shard_bytes,
-                         std::vector<TensorSpec> tensors) const {
-    const auto published = read_weight_map(like_.component_dir(component), stem);
+  std::vector<convert::Shard> shards_for(std::string_view component, std::string_view stem,
+                                         std::uint64_t published_shard_bytes, std::vector<TensorSpec> tensors) const {
+    const auto published = convert::read_weight_map(like_.component_dir(component), stem);
     if (published && !options_.shard_bytes) {
-      if (auto same = shards_like(*published, stem, tensors)) return std::move(*same);
+      if (auto same = convert::shards_like(*published, stem, tensors)) return std::move(*same);
     }
     const std::uint64_t max_bytes = options_.shard_bytes.value_or(published_shard_bytes);
-    if (!published && num_bytes(tensors) <= max_bytes) return one_file(stem, std::move(tensors));
-    return shards_of(stem, std::move(tensors), max_bytes);
+    if (!published && convert::num_bytes(tensors) <= max_bytes) return convert::one_file(stem, std::move(tensors));
+    return convert::shards_of(stem, std::move(tensors), max_bytes);
   }
 
   void copy_file(const fs::path& path) {

@@ -32,24 +32,24 @@ ValueSequence values_of(const TensorSpec& tensor, std::uint64_t seed) {
 }
 
 // Writes weights block by block through one buffer.
-class WeightsWriter {
+class SyntheticWriter {
  public:
-  WeightsWriter(std::uint64_t seed, WriteProgress progress) : seed_(seed), progress_(progress), block_(kBlockBytes) {}
+  explicit SyntheticWriter(std::uint64_t seed) : seed_(seed), block_(kBlockBytes) {}
 
   // False when the progress ended it; there is no file then.
-  bool write(const fs::path& path, const Shard& shard) {
+  bool write(const fs::path& path, const convert::Shard& shard, WriteProgress progress) {
     SafetensorsWriter writer(path, shard.tensors, {{"format", "pt"}});
     for (const TensorSpec& tensor : shard.tensors) {
-      if (!write(writer, tensor)) return false;
+      if (!write(writer, tensor, progress)) return false;
     }
     writer.commit();
     return true;
   }
 
  private:
-  bool write(SafetensorsWriter& writer, const TensorSpec& tensor) {
+  bool write(SafetensorsWriter& writer, const TensorSpec& tensor, WriteProgress progress) {
     const ValueSequence values = values_of(tensor, seed_);
-    const std::uint64_t total = num_bytes(tensor);
+    const std::uint64_t total = convert::num_bytes(tensor);
     for (std::uint64_t done = 0; done < total;) {
       const auto bytes =
           std::span(block_).first(static_cast<std::size_t>(std::min<std::uint64_t>(kBlockBytes, total - done)));
@@ -57,13 +57,12 @@ class WeightsWriter {
       writer.write(tensor.name, bytes);
       done += bytes.size();
       written_bytes_ += bytes.size();
-      if (!progress_(written_bytes_)) return false;
+      if (!progress(written_bytes_)) return false;
     }
     return true;
   }
 
   std::uint64_t seed_;
-  WriteProgress progress_;
   std::vector<std::byte> block_;
   std::uint64_t written_bytes_ = 0;
 };
@@ -103,12 +102,12 @@ bool write_synthetic_checkpoint(const SyntheticCheckpoint& checkpoint, WriteProg
   try {
     fs::create_directories(checkpoint.out);
     check_room(checkpoint.out, checkpoint);
-    WeightsWriter writer(checkpoint.seed, progress);
+    SyntheticWriter writer(checkpoint.seed);
     for (const SyntheticComponent& component : checkpoint.components) {
       const fs::path directory = checkpoint.out / component.name;
       fs::create_directories(directory);
-      for (const Shard& shard : component.shards) {
-        if (!writer.write(directory / shard.file_name, shard)) return false;
+      for (const convert::Shard& shard : component.shards) {
+        if (!writer.write(directory / shard.file_name, shard, progress)) return false;
       }
     }
     for (const TextFile& file : checkpoint.files) write_text(checkpoint.out / file.path, file.content);

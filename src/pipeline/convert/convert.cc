@@ -98,31 +98,22 @@ void copy_whole_file(const fs::path& from, const fs::path& to) {
   copy.commit();
 }
 
-// Counts elements of all components together.
-class ProgressCount {
- public:
-  ProgressCount(std::span<const OutputPlan> plans, Progress progress) : progress_(progress) {
-    for (const OutputPlan& plan : plans) {
-      for (const OutputTensor& tensor : plan.tensors) total_ += static_cast<std::uint64_t>(tensor.num_elements());
-    }
+std::uint64_t total_elements(std::span<const OutputPlan> plans) {
+  std::uint64_t total = 0;
+  for (const OutputPlan& plan : plans) {
+    for (const OutputTensor& tensor : plan.tensors) total += static_cast<std::uint64_t>(tensor.num_elements());
   }
-  bool advance(std::uint64_t elements) { return progress_(done_ += elements, total_); }
-
- private:
-  Progress progress_;
-  std::uint64_t total_ = 0;
-  std::uint64_t done_ = 0;
-};
+  return total;
+}
 
 class Converter {
  public:
-  Converter(const ConvertOptions& options, Progress progress)
+  explicit Converter(const ConvertOptions& options)
       : options_(options),
-        progress_(progress),
         num_threads_(options.threads > 0 ? options.threads : available_threads()),
         model_(open_model(options.model, options.replaced)) {}
 
-  Report run() {
+  Report run(Progress progress) {
     const auto container = container_of_file(options_.out);
     choose_components(container.has_value());
     if (components_.contains(Component::kClip) || components_.contains(Component::kT5) ||
@@ -132,10 +123,11 @@ class Converter {
     plan(container);
     check_room();
     ThreadPool pool(num_threads_);
-    ProgressCount count(plans_, progress_);
-    const auto advance = [&](std::uint64_t elements) { return count.advance(elements); };
-    WeightsWriter writer(pool, chunk_bytes(), advance, report_.tensors);
-    report_.cancelled = !(container ? write_file(writer) : write_directory(writer));
+    const std::uint64_t total = total_elements(plans_);
+    std::uint64_t done = 0;
+    const auto advance = [&](std::uint64_t elements) { return progress(done += elements, total); };
+    ComponentWriter writer(pool, chunk_bytes(), report_.tensors);
+    report_.cancelled = !(container ? write_file(writer, advance) : write_directory(writer, advance));
     return std::move(report_);
   }
 
@@ -191,12 +183,12 @@ class Converter {
          format_bytes(space.available), " left");
   }
 
-  bool write_file(WeightsWriter& writer) const {
+  bool write_file(ComponentWriter& writer, Advance advance) const {
     const OutputPlan& plan = plans_.front();
-    return writer.write_file(options_.out, index_of(model_, plan.component), plan, plan.tensors);
+    return writer.write_file(options_.out, index_of(model_, plan.component), plan, plan.tensors, advance);
   }
 
-  bool write_directory(WeightsWriter& writer) const {
+  bool write_directory(ComponentWriter& writer, Advance advance) const {
     AtomicDirectory out(options_.out);
     try {
       for (const auto& [name, component] : model_.dir.components) {
@@ -204,7 +196,7 @@ class Converter {
                                        [&](const OutputPlan& p) { return component_name(p.component) == name; });
         if (plan == plans_.end()) {
           copy_component(name, out.path());
-        } else if (!write_component(writer, *plan, out.path())) {
+        } else if (!write_component(writer, *plan, out.path(), advance)) {
           return false;
         }
       }
@@ -218,12 +210,12 @@ class Converter {
     return true;
   }
 
-  bool write_component(WeightsWriter& writer, const OutputPlan& plan, const fs::path& out) const {
+  bool write_component(ComponentWriter& writer, const OutputPlan& plan, const fs::path& out, Advance advance) const {
     const fs::path directory = out / component_name(plan.component);
     fs::create_directory(directory);
     const bool encoder = plan.component == Component::kClip || plan.component == Component::kT5;
     const std::string_view stem = encoder ? kTransformersStem : kDiffusersStem;
-    if (!writer.write_directory(directory, stem, index_of(model_, plan.component), plan)) return false;
+    if (!writer.write_directory(directory, stem, index_of(model_, plan.component), plan, advance)) return false;
     AtomicFile config(directory / "config.json");
     config.write(component_config(model_, plan));
     config.commit();
@@ -241,7 +233,6 @@ class Converter {
   }
 
   const ConvertOptions& options_;
-  Progress progress_;
   int num_threads_;
   OpenModel model_;
   std::set<Component> components_;
@@ -251,6 +242,6 @@ class Converter {
 
 }  // namespace
 
-Report convert(const ConvertOptions& options, Progress progress) { return Converter(options, progress).run(); }
+Report convert(const ConvertOptions& options, Progress progress) { return Converter(options).run(progress); }
 
 }  // namespace steadyflux::convert

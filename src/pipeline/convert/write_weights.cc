@@ -1,17 +1,15 @@
 #include "pipeline/convert/write_weights.h"
 
 #include <algorithm>
-#include <iomanip>
 #include <memory>
-#include <numeric>
-#include <sstream>
+#include <utility>
 
 #include "base/error.h"
 #include "format/gguf.h"
 #include "format/gguf_types.h"
-#include "format/json.h"
 #include "format/safetensors.h"
 #include "io/file.h"
+#include "pipeline/convert/shards.h"
 #include "pipeline/convert/weight_rows.h"
 #include "tensor/codec.h"
 
@@ -23,14 +21,8 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kMaxShardBytes = 5'000'000'000;
 constexpr std::int64_t kLargestElementBytes = 4;
 
-std::uint64_t bytes_of_tensor(const OutputTensor& tensor) {
-  std::uint64_t sum = 0;
-  for (const TensorSpec& spec : tensors_of(tensor)) {
-    sum += bytes_of(spec.dtype,
-                    std::accumulate(spec.shape.begin(), spec.shape.end(), std::int64_t{1}, std::multiplies<>()));
-  }
-  return sum;
-}
+// With everything that belongs to it in the file.
+std::uint64_t bytes_of_tensor(const OutputTensor& tensor) { return num_bytes(tensors_of(tensor)); }
 
 // The numbers that llama.cpp gives to mixtures of types, by the one that most weights have.
 std::uint64_t gguf_file_type(DType dtype) {
@@ -75,47 +67,24 @@ std::map<std::string, GgufValue> gguf_metadata(const OutputPlan& plan) {
           {"general.quantization_version", kQuantizationVersion}};
 }
 
-// Tensors of one safetensors file.
-using Shard = std::vector<OutputTensor>;
-
-// A new one is begun when the next tensor, with what belongs to it, would take the present one over the limit.
-std::vector<Shard> cut(std::span<const OutputTensor> tensors) {
-  std::vector<Shard> shards(1);
-  std::uint64_t bytes = 0;
+std::vector<TensorSpec> specs_of(std::span<const OutputTensor> tensors) {
+  std::vector<TensorSpec> specs;
   for (const OutputTensor& tensor : tensors) {
-    const std::uint64_t more = bytes_of_tensor(tensor);
-    if (bytes + more > kMaxShardBytes && !shards.back().empty()) {
-      shards.emplace_back();
-      bytes = 0;
-    }
-    bytes += more;
-    shards.back().push_back(tensor);
+    for (TensorSpec& spec : tensors_of(tensor)) specs.push_back(std::move(spec));
   }
-  return shards;
+  return specs;
 }
 
-std::string shard_name(std::string_view stem, std::size_t number, std::size_t count) {
-  std::ostringstream name;
-  name << stem;
-  if (count > 1) name << '-' << std::setfill('0') << std::setw(5) << number << "-of-" << std::setw(5) << count;
-  name << ".safetensors";
-  return name.str();
+// Tensors stay together with what belongs to them.
+std::vector<std::size_t> cut_whole(std::span<const OutputTensor> tensors) {
+  std::vector<std::uint64_t> piece_bytes;
+  for (const OutputTensor& tensor : tensors) piece_bytes.push_back(bytes_of_tensor(tensor));
+  return cut(piece_bytes, kMaxShardBytes);
 }
 
-void write_index(const fs::path& path, std::string_view stem, const std::vector<Shard>& shards) {
-  Json index;
-  std::uint64_t total = 0;
-  for (std::size_t i = 0; i < shards.size(); ++i) {
-    for (const OutputTensor& tensor : shards[i]) {
-      total += bytes_of_tensor(tensor);
-      for (const TensorSpec& spec : tensors_of(tensor)) {
-        index["weight_map"][spec.name] = shard_name(stem, i + 1, shards.size());
-      }
-    }
-  }
-  index["metadata"]["total_size"] = total;
+void write_index(const fs::path& path, std::span<const Shard> shards) {
   AtomicFile file(path);
-  file.write(index.dump(2) + "\n");
+  file.write(index_json(shards));
   file.commit();
 }
 
@@ -150,12 +119,9 @@ std::uint64_t total_bytes(const OutputPlan& plan) {
   return sum;
 }
 
-bool WeightsWriter::write_file(const fs::path& path, const WeightIndex& index, const OutputPlan& plan,
-                               std::span<const OutputTensor> tensors) {
-  std::vector<TensorSpec> specs;
-  for (const OutputTensor& tensor : tensors) {
-    for (TensorSpec& spec : tensors_of(tensor)) specs.push_back(std::move(spec));
-  }
+bool ComponentWriter::write_file(const fs::path& path, const WeightIndex& index, const OutputPlan& plan,
+                                 std::span<const OutputTensor> tensors, Advance advance) {
+  const std::vector<TensorSpec> specs = specs_of(tensors);
   std::unique_ptr<TensorWriter> writer;
   if (plan.container == Container::kGguf) {
     writer = std::make_unique<GgufWriter>(path, specs, gguf_metadata(plan));
@@ -171,33 +137,38 @@ bool WeightsWriter::write_file(const fs::path& path, const WeightIndex& index, c
                         bytes_of_tensor(tensor),
                         tensor.fell_back,
                         {}};
-    if (!write_tensor(*writer, index, tensor, result)) return false;
+    if (!write_tensor(*writer, index, tensor, advance, result)) return false;
     results_.push_back(std::move(result));
   }
   writer->commit();
   return true;
 }
 
-bool WeightsWriter::write_directory(const fs::path& directory, std::string_view stem, const WeightIndex& index,
-                                    const OutputPlan& plan) {
+bool ComponentWriter::write_directory(const fs::path& directory, std::string_view stem, const WeightIndex& index,
+                                      const OutputPlan& plan, Advance advance) {
   if (plan.container == Container::kGguf) {
-    return write_file(directory / (std::string(stem) + ".gguf"), index, plan, plan.tensors);
+    return write_file(directory / (std::string(stem) + ".gguf"), index, plan, plan.tensors, advance);
   }
-  const std::vector<Shard> shards = cut(plan.tensors);
-  for (std::size_t i = 0; i < shards.size(); ++i) {
-    if (!write_file(directory / shard_name(stem, i + 1, shards.size()), index, plan, shards[i])) return false;
+  const std::vector<std::size_t> counts = cut_whole(plan.tensors);
+  std::span<const OutputTensor> rest = plan.tensors;
+  std::vector<Shard> shards;
+  for (const std::size_t count : counts) {
+    const auto tensors = rest.first(count);
+    rest = rest.subspan(count);
+    shards.push_back({shard_name(stem, shards.size() + 1, counts.size()), specs_of(tensors)});
+    if (!write_file(directory / shards.back().file_name, index, plan, tensors, advance)) return false;
   }
-  if (shards.size() > 1) write_index(directory / (std::string(stem) + ".safetensors.index.json"), stem, shards);
+  if (shards.size() > 1) write_index(directory / index_name(stem), shards);
   return true;
 }
 
-bool WeightsWriter::write_tensor(TensorWriter& writer, const WeightIndex& index, const OutputTensor& tensor,
-                                 TensorResult& result) {
+bool ComponentWriter::write_tensor(TensorWriter& writer, const WeightIndex& index, const OutputTensor& tensor,
+                                   Advance advance, TensorResult& result) {
   const std::int64_t scales = tensor.num_rows() * scales_per_row(tensor.dtype, tensor.row_length());
   scales_.resize(static_cast<std::size_t>(scales));
   num_scales_ = 0;
   for (const std::string& part : tensor.parts) {
-    if (!write_part(writer, index, tensor, part, result)) return false;
+    if (!write_part(writer, index, tensor, part, advance, result)) return false;
   }
   const std::vector<TensorSpec> specs = tensors_of(tensor);
   if (specs.size() == 1) return true;
@@ -209,8 +180,8 @@ bool WeightsWriter::write_tensor(TensorWriter& writer, const WeightIndex& index,
   return true;
 }
 
-bool WeightsWriter::write_part(TensorWriter& writer, const WeightIndex& index, const OutputTensor& tensor,
-                               std::string_view part, TensorResult& result) {
+bool ComponentWriter::write_part(TensorWriter& writer, const WeightIndex& index, const OutputTensor& tensor,
+                                 std::string_view part, Advance advance, TensorResult& result) {
   const std::int64_t num_elements = index.at(part).num_elements();
   const std::int64_t row_length = tensor.shape.size() < 2 ? num_elements : tensor.row_length();
   const std::int64_t num_rows = num_elements / row_length;
@@ -234,7 +205,7 @@ bool WeightsWriter::write_part(TensorWriter& writer, const WeightIndex& index, c
       num_scales_ += scales;
       writer.write(tensor.name, out_);
     }
-    if (!advance_(static_cast<std::uint64_t>(count * row_length))) return false;
+    if (!advance(static_cast<std::uint64_t>(count * row_length))) return false;
   }
   return true;
 }

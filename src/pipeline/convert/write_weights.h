@@ -28,30 +28,31 @@ std::uint64_t largest_row_bytes(std::span<const OutputPlan> plans);
 // Bytes of all tensors in their files.
 std::uint64_t total_bytes(const OutputPlan& plan);
 
-class WeightsWriter {
+// One component after the other. Thread rule: one thread at a time.
+class ComponentWriter {
  public:
   // Chunks take `chunk_bytes`, or what one row needs. Borrows everything.
-  WeightsWriter(ThreadPool& pool, std::uint64_t chunk_bytes, Advance advance, std::vector<TensorResult>& results)
-      : encoder_(pool), chunk_bytes_(chunk_bytes), advance_(advance), results_(results) {}
+  ComponentWriter(ThreadPool& pool, std::uint64_t chunk_bytes, std::vector<TensorResult>& results)
+      : encoder_(pool), chunk_bytes_(chunk_bytes), results_(results) {}
 
   // One file; false when `advance` ended it, and there is no file then. Throws Error naming the tensor for numbers that
   // its type cannot hold, and what reading and writing throw.
   bool write_file(const std::filesystem::path& path, const WeightIndex& index, const OutputPlan& plan,
-                  std::span<const OutputTensor> tensors);
+                  std::span<const OutputTensor> tensors, Advance advance);
 
   // All in `directory`: a GGUF file; or safetensors, in several files beyond 5 GB, with an index. `stem` is what the
   // publishing libraries call them.
   bool write_directory(const std::filesystem::path& directory, std::string_view stem, const WeightIndex& index,
-                       const OutputPlan& plan);
+                       const OutputPlan& plan, Advance advance);
 
  private:
-  bool write_tensor(TensorWriter& writer, const WeightIndex& index, const OutputTensor& tensor, TensorResult& result);
+  bool write_tensor(TensorWriter& writer, const WeightIndex& index, const OutputTensor& tensor, Advance advance,
+                    TensorResult& result);
   bool write_part(TensorWriter& writer, const WeightIndex& index, const OutputTensor& tensor, std::string_view part,
-                  TensorResult& result);
+                  Advance advance, TensorResult& result);
 
   RowEncoder encoder_;
   std::uint64_t chunk_bytes_;
-  Advance advance_;
   std::vector<TensorResult>& results_;
   std::vector<std::byte> out_;
   std::vector<float> scales_;   // of the tensor being written

@@ -1,10 +1,10 @@
-#include "pipeline/bench/shards.h"
+#include "pipeline/convert/shards.h"
 
 #include <gtest/gtest.h>
 
 #include "format/config.h"
 
-namespace steadyflux::bench {
+namespace steadyflux::convert {
 namespace {
 
 // A tensor of `count` bytes.
@@ -66,4 +66,4 @@ TEST(Shards, TheIndexNamesEveryTensorsFile) {
 }
 
 }  // namespace
-}  // namespace steadyflux::bench
+}  // namespace steadyflux::convert

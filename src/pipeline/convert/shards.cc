@@ -1,28 +1,23 @@
-#include "pipeline/bench/shards.h"
+#include "pipeline/convert/shards.h"
 
 #include <algorithm>
+#include <functional>
 #include <iomanip>
-#include <set>
+#include <iterator>
+#include <numeric>
 #include <sstream>
 #include <utility>
 
 #include "format/config.h"
 #include "format/json.h"
 
-namespace steadyflux::bench {
+namespace steadyflux::convert {
 namespace {
-
-std::string file_name(std::string_view stem, std::size_t number, std::size_t count) {
-  std::ostringstream name;
-  name << stem << '-' << std::setfill('0') << std::setw(5) << number << "-of-" << std::setw(5) << count
-       << ".safetensors";
-  return name.str();
-}
 
 // Numbers the files and puts each one's tensors in the order that the safetensors library writes.
 void finish(std::string_view stem, std::vector<Shard>& shards) {
   for (std::size_t i = 0; i < shards.size(); ++i) {
-    shards[i].file_name = file_name(stem, i + 1, shards.size());
+    shards[i].file_name = shard_name(stem, i + 1, shards.size());
     std::sort(shards[i].tensors.begin(), shards[i].tensors.end(),
               [](const TensorSpec& a, const TensorSpec& b) { return a.name < b.name; });
   }
@@ -30,10 +25,31 @@ void finish(std::string_view stem, std::vector<Shard>& shards) {
 
 }  // namespace
 
+std::vector<std::size_t> cut(std::span<const std::uint64_t> piece_bytes, std::uint64_t max_bytes) {
+  std::vector<std::size_t> counts;
+  std::uint64_t bytes_so_far = 0;
+  for (const std::uint64_t bytes : piece_bytes) {
+    if (counts.empty() || bytes_so_far + bytes > max_bytes) {
+      counts.push_back(0);
+      bytes_so_far = 0;
+    }
+    bytes_so_far += bytes;
+    ++counts.back();
+  }
+  return counts;
+}
+
+std::string shard_name(std::string_view stem, std::size_t number, std::size_t count) {
+  std::ostringstream name;
+  name << stem;
+  if (count > 1) name << '-' << std::setfill('0') << std::setw(5) << number << "-of-" << std::setw(5) << count;
+  name << ".safetensors";
+  return name.str();
+}
+
 std::uint64_t num_bytes(const TensorSpec& tensor) {
-  std::uint64_t bytes = dtype_bytes(tensor.dtype);
-  for (const std::int64_t extent : tensor.shape) bytes *= static_cast<std::uint64_t>(extent);
-  return bytes;
+  const auto elements = std::accumulate(tensor.shape.begin(), tensor.shape.end(), std::int64_t{1}, std::multiplies<>());
+  return bytes_of(tensor.dtype, elements);
 }
 
 std::uint64_t num_bytes(std::span<const TensorSpec> tensors) {
@@ -49,7 +65,7 @@ std::uint64_t num_bytes(std::span<const Shard> shards) {
 }
 
 std::optional<WeightMap> read_weight_map(const std::filesystem::path& directory, std::string_view stem) {
-  const std::filesystem::path path = directory / (std::string(stem) + ".safetensors.index.json");
+  const std::filesystem::path path = directory / index_name(stem);
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return std::nullopt;
   const Config section = Config::load(path).require_section("weight_map");
@@ -61,25 +77,23 @@ std::optional<WeightMap> read_weight_map(const std::filesystem::path& directory,
 std::vector<Shard> one_file(std::string_view stem, std::vector<TensorSpec> tensors) {
   std::vector<Shard> shards = {{"", std::move(tensors)}};
   finish(stem, shards);
-  shards.front().file_name = std::string(stem) + ".safetensors";
   return shards;
 }
 
 std::vector<Shard> shards_of(std::string_view stem, std::vector<TensorSpec> tensors, std::uint64_t max_bytes) {
+  std::vector<std::uint64_t> piece_bytes;
+  for (const TensorSpec& tensor : tensors) piece_bytes.push_back(num_bytes(tensor));
   const std::uint64_t total = num_bytes(tensors);
   const bool in_two = total <= max_bytes;
-  if (in_two) max_bytes = total / 2;
+  std::vector<std::size_t> counts = cut(piece_bytes, in_two ? total / 2 : max_bytes);
+  // The second takes what is left, however it lies.
+  if (in_two && counts.size() > 2) counts = {counts[0], tensors.size() - counts[0]};
   std::vector<Shard> shards;
-  std::uint64_t bytes_so_far = 0;
-  for (TensorSpec& tensor : tensors) {
-    const std::uint64_t bytes = num_bytes(tensor);
-    const bool full = bytes_so_far + bytes > max_bytes && !(in_two && shards.size() == 2);
-    if (shards.empty() || full) {
-      shards.emplace_back();
-      bytes_so_far = 0;
-    }
-    bytes_so_far += bytes;
-    shards.back().tensors.push_back(std::move(tensor));
+  auto next = std::make_move_iterator(tensors.begin());
+  for (const std::size_t count : counts) {
+    const auto end = next + static_cast<std::ptrdiff_t>(count);
+    shards.push_back({"", {next, end}});
+    next = end;
   }
   finish(stem, shards);
   return shards;
@@ -101,6 +115,8 @@ std::optional<std::vector<Shard>> shards_like(const WeightMap& published, std::s
   return shards;
 }
 
+std::string index_name(std::string_view stem) { return std::string(stem) + ".safetensors.index.json"; }
+
 std::string index_json(std::span<const Shard> shards) {
   Json index;
   index["metadata"]["total_size"] = num_bytes(shards);
@@ -110,4 +126,4 @@ std::string index_json(std::span<const Shard> shards) {
   return index.dump(2) + "\n";
 }
 
-}  // namespace steadyflux::bench
+}  // namespace steadyflux::convert
