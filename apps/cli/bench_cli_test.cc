@@ -133,6 +133,12 @@ TEST(BenchProgram, RefusesBadUsage) {
   EXPECT_EQ(run_program("bench step --repeat 2").exit_code, 2);
   EXPECT_EQ(run_program("bench weights --shape 8x16x256 --type i32").exit_code, 2) << "no type of weights";
   EXPECT_EQ(run_program("bench weights --shape 8x16x32 --type q4_k").exit_code, 2) << "no whole blocks";
+  EXPECT_EQ(run_program("bench weights --shape 8x16x256*2 --type q4_k").exit_code, 2) << "one layer has no count";
+  EXPECT_EQ(run_program("bench weights --shape 8x16x256 --type q4_k --compute int8").exit_code, 2) << "no effect";
+  EXPECT_EQ(run_program("bench gemm --shape 8x16x32 --compute int8").exit_code, 2) << "no effect";
+  EXPECT_EQ(run_program("bench gemm --shape 8x16x32 --transformer x.gguf").exit_code, 2) << "no effect";
+  EXPECT_EQ(run_program("bench decode --size 64x64 --compute int8").exit_code, 2) << "no effect";
+  EXPECT_EQ(run_program("bench step --transformer /nowhere.gguf").exit_code, 1) << "the file is opened";
   EXPECT_EQ(run_program("bench make-checkpoint --like /nowhere").exit_code, 2) << "--out is missing";
   EXPECT_EQ(run_program("bench make-checkpoint --like /nowhere --out /nowhere/x").exit_code, 1);
 }

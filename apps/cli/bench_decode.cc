@@ -70,9 +70,9 @@ void print_table(const Json& json) {
 int decode(const DecodeFlags& flags) {
   const EngineOptions& options = flags.request.engine_options();
   const Request& request = flags.request.request();
-  const int threads = options.threads > 0 ? options.threads : available_threads();
+  const int threads = threads_or_available(options.threads);
   bench::DecodeSetting setting;
-  if (options.compute == ComputeDType::kF32) setting.activations = DType::kF32;
+  setting.activations = activations_of(options);
   setting.width = request.width.value_or(1024);
   setting.height = request.height.value_or(1024);
   const auto backend = bench::processor_backend(threads);

@@ -11,7 +11,6 @@
 #include "bench_output.h"
 #include "pipeline/bench/gemm_probe.h"
 #include "pipeline/bench/step_bench.h"
-#include "pipeline/find_model.h"
 #include "request_flags.h"
 
 namespace steadyflux::cli {
@@ -35,11 +34,10 @@ struct GemmWork {
   DType activations = DType::kF32;
 };
 
-int threads_of(const EngineOptions& options) { return options.threads > 0 ? options.threads : available_threads(); }
-
 GemmWork work_of_model(const GemmFlags& flags) {
   const EngineOptions& options = flags.request.engine_options();
-  const OpenModel model = open_model(find_model(options.model));
+  const OpenModel model = open_model(options);
+  refuse_int8(options);
   const Job job = bench::make_step_job(model, options, flags.request.request(), 1);
   const auto backend = bench::processor_backend(1);
   return {bench::gemms_of(bench::trace_of_step(*backend, model, job)), job.activations};
@@ -48,17 +46,14 @@ GemmWork work_of_model(const GemmFlags& flags) {
 GemmWork work_of_shapes(const GemmFlags& flags) {
   GemmWork work;
   for (const std::string& text : flags.shapes) work.shapes.push_back(parse_gemm_shape(text));
-  const EngineOptions& options = flags.request.engine_options();
-  const bool f32 = options.compute == ComputeDType::kAuto ? options.dtype == ModelDType::kF32
-                                                          : options.compute == ComputeDType::kF32;
-  work.activations = f32 ? DType::kF32 : DType::kBF16;
+  work.activations = activations_of(flags.request.engine_options());
   return work;
 }
 
 int gemm(const GemmFlags& flags) {
   const GemmWork work = flags.shapes.empty() ? work_of_model(flags) : work_of_shapes(flags);
   const DType dtype = bench::product_dtype(work.activations);
-  const int threads = threads_of(flags.request.engine_options());
+  const int threads = threads_or_available(flags.request.engine_options().threads);
   GemmProbe probe(work.shapes, dtype, threads);
   for (int i = 0; i < flags.rounds; ++i) probe.run_round();
 
@@ -92,6 +87,10 @@ Command add_bench_gemm(CLI::App& bench) {
   app.add_option("--shape", flags->shapes, "Multiply MxNxK, or MxNxK*COUNT, instead; may be given several times")
       ->take_all()
       ->excludes("--model")
+      ->excludes("--transformer")
+      ->excludes("--text-encoder")
+      ->excludes("--text-encoder-2")
+      ->excludes("--vae")
       ->excludes("--size")
       ->excludes("--width")
       ->excludes("--height")

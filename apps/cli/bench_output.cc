@@ -31,6 +31,19 @@ bench::GemmShape parse_gemm_shape(const std::string& text) {
   return shape;
 }
 
+void refuse_int8(const EngineOptions& options) {
+  if (options.compute == ComputeDType::kInt8) {
+    fail(ErrorCode::kInvalidArgument, "int8 has no effect on this; bench step --compute int8 times a step");
+  }
+}
+
+DType activations_of(const EngineOptions& options) {
+  refuse_int8(options);
+  const bool f32 = options.compute == ComputeDType::kAuto ? options.dtype == ModelDType::kF32
+                                                          : options.compute == ComputeDType::kF32;
+  return f32 ? DType::kF32 : DType::kBF16;
+}
+
 Json shapes_json(const bench::GemmProbe& probe) {
   Json shapes = Json::array();
   for (std::size_t i = 0; i < probe.shapes().size(); ++i) {

@@ -82,7 +82,7 @@ StabilityRun measure(Engine& engine, const Request& request, bench::GemmProbe& p
 }
 
 std::unique_ptr<bench::GemmProbe> make_probe(const EngineOptions& options) {
-  const int threads = options.threads > 0 ? options.threads : available_threads();
+  const int threads = threads_or_available(options.threads);
   return std::make_unique<bench::GemmProbe>(std::vector{kProbe}, DType::kF32, threads);
 }
 
@@ -98,7 +98,7 @@ void tell(const StabilityFlags& flags, int index, const StabilityRun& run) {
 
 std::vector<StabilityRun> run_in_one_process(const StabilityFlags& flags, const Request& request, Progress& progress) {
   const auto probe = make_probe(flags.request.engine_options());
-  Engine engine = Engine::open(flags.request.engine_options());
+  Engine engine = flags.request.open_engine();
   std::vector<StabilityRun> runs;
   runs.reserve(static_cast<std::size_t>(flags.runs));
   for (int i = 0; i < flags.runs && !progress.cancelled(); ++i) {
@@ -126,7 +126,7 @@ std::vector<StabilityRun> run_in_processes(const StabilityFlags& flags, const Re
   for (int i = 0; i < flags.runs && !progress.cancelled(); ++i) {
     const std::string text = run_in_child([&] {
       const auto probe = make_probe(flags.request.engine_options());
-      Engine engine = Engine::open(flags.request.engine_options());
+      Engine engine = flags.request.open_engine();
       return run_json(measure(engine, request, *probe, progress)).dump();
     });
     runs.push_back(run_of_json(Json::parse(text)));

@@ -11,7 +11,6 @@
 #include "bench_commands.h"
 #include "bench_output.h"
 #include "pipeline/bench/step_bench.h"
-#include "pipeline/find_model.h"
 #include "progress.h"
 #include "request_flags.h"
 
@@ -147,8 +146,8 @@ void print_table(const Json& json, const GemmProbe& probe) {
 
 int step(const StepFlags& flags) {
   const EngineOptions& options = flags.request.engine_options();
-  const int threads = options.threads > 0 ? options.threads : available_threads();
-  const OpenModel model = open_model(find_model(options.model));
+  const int threads = threads_or_available(options.threads);
+  const OpenModel model = open_model(options);
   const Job job = bench::make_step_job(model, options, flags.request.request(), flags.steps + 1);
   const auto backend = bench::processor_backend(threads);
   const Trace trace = bench::trace_of_step(*backend, model, job);

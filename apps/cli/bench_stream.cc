@@ -13,7 +13,6 @@
 #include "bench_output.h"
 #include "pipeline/bench/step_bench.h"
 #include "pipeline/bench/stream_bench.h"
-#include "pipeline/find_model.h"
 #include "pipeline/fit.h"
 #include "pipeline/overhead.h"
 #include "pipeline/phases.h"
@@ -44,8 +43,8 @@ Residency choose(const OpenModel& model, const EngineOptions& options, Backend& 
   const PhaseChoice choice = {.window = num_items(Phase::kDenoise, job)};
   std::vector<StagePlan> stages = measure_phase(backend, model, job, Phase::kDenoise, choice);
   if (const auto needed = fit_stages(stages, {overhead_bytes(threads), 0}, {options.ram_bytes, 0})) {
-    fail(ErrorCode::kInvalidArgument, "denoising does not fit a budget of ", format_bytes(options.ram_bytes),
-         "; it needs ", format_bytes(needed->ram_bytes));
+    const BytesApart bytes = format_apart(needed->ram_bytes, options.ram_bytes);
+    fail(ErrorCode::kInvalidArgument, "denoising does not fit a budget of ", bytes.second, "; it needs ", bytes.first);
   }
   return stages.at(0).residency;
 }
@@ -105,8 +104,8 @@ void print_text(const Json& json) {
 
 int stream(const StreamFlags& flags) {
   const EngineOptions& options = flags.request.engine_options();
-  const int threads = options.threads > 0 ? options.threads : available_threads();
-  const OpenModel model = open_model(find_model(options.model));
+  const int threads = threads_or_available(options.threads);
+  const OpenModel model = open_model(options);
   Request request = flags.request.request();
   request.count = flags.count;
   const Job job = bench::make_step_job(model, options, request, bench::stream_steps(flags.rounds));

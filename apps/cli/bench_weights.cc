@@ -28,6 +28,12 @@ struct WeightsFlags {
   bool json = false;
 };
 
+std::string names_of(const std::vector<DType>& types) {
+  std::string names;
+  for (const DType type : types) names += (names.empty() ? "" : ", ") + std::string(dtype_name(type));
+  return names;
+}
+
 // bf16 first: the others are compared with it.
 std::vector<DType> types_of(const WeightsFlags& flags) {
   std::vector<DType> types = {DType::kBF16};
@@ -35,9 +41,9 @@ std::vector<DType> types_of(const WeightsFlags& flags) {
   for (const std::string& name : flags.types) {
     const std::optional<DType> type = parse_dtype(name);
     if (!type || std::find(known.begin(), known.end(), *type) == known.end()) {
-      fail(ErrorCode::kInvalidArgument, "'", name, "' is no type of weights");
+      fail(ErrorCode::kInvalidArgument, "'", name, "' is no type of weights; there are ", names_of(known));
     }
-    if (type != DType::kBF16) types.push_back(*type);
+    if (std::find(types.begin(), types.end(), *type) == types.end()) types.push_back(*type);
   }
   if (!flags.types.empty()) return types;
   for (const DType type : known) {
@@ -58,10 +64,12 @@ Json result_of(const WeightsBench& weights, std::size_t index) {
 
 int weights(const WeightsFlags& flags) {
   const EngineOptions& options = flags.request.engine_options();
-  const int threads = options.threads > 0 ? options.threads : available_threads();
-  const DType activations = options.compute == ComputeDType::kF32 ? DType::kF32 : DType::kBF16;
+  const int threads = threads_or_available(options.threads);
+  const DType activations = activations_of(options);
   const auto backend = bench::processor_backend(threads);
-  WeightsBench weights(*backend, parse_gemm_shape(flags.shape), activations, types_of(flags));
+  const bench::GemmShape asked = parse_gemm_shape(flags.shape);
+  if (asked.count != 1) fail(ErrorCode::kInvalidArgument, "'", flags.shape, "': one layer is timed; write MxNxK");
+  WeightsBench weights(*backend, asked, activations, types_of(flags));
   for (int i = 0; i < flags.rounds; ++i) weights.run_round();
 
   const bench::GemmShape& shape = weights.shape();

@@ -10,12 +10,14 @@
 #include <utility>
 #include <vector>
 
-#include "base/bytes.h"
+#include "base/error.h"
 #include "commands.h"
 #include "component_flags.h"
 #include "io/file.h"
+#include "pipeline/convert/components.h"
 #include "pipeline/find_model.h"
 #include "platform/interrupt.h"
+#include "request_flags.h"
 
 namespace steadyflux::cli {
 namespace {
@@ -27,10 +29,11 @@ struct ConvertFlags {
   bool quiet = false;
 };
 
-const std::map<std::string, Component> kComponents = {{"transformer", Component::kTransformer},
-                                                      {"text_encoder", Component::kClip},
-                                                      {"text_encoder_2", Component::kT5},
-                                                      {"vae", Component::kAutoencoder}};
+std::map<std::string, Component> components_by_name() {
+  std::map<std::string, Component> components;
+  for (const Component component : convert::kComponents) components.emplace(component_name(component), component);
+  return components;
+}
 
 // One line of progress for each tenth.
 class ProgressLines {
@@ -49,9 +52,19 @@ class ProgressLines {
   int tenths_ = 0;
 };
 
+void check_report(const ConvertFlags& flags) {
+  if (flags.report.empty()) return;
+  std::error_code error;
+  if (std::filesystem::weakly_canonical(flags.report, error) ==
+      std::filesystem::weakly_canonical(flags.options.out, error)) {
+    fail(ErrorCode::kInvalidArgument, "--out and --report are the same file, ", flags.report.string());
+  }
+  const AtomicFile writable(flags.report);
+}
+
 int run_convert(ConvertFlags& flags) {
   flags.options.model = find_model(flags.model);
-  if (!flags.report.empty()) const AtomicFile writable(flags.report);
+  check_report(flags);
   const InterruptGuard interrupt;
   ProgressLines lines(flags.quiet);
   const convert::Report report = convert::convert(flags.options, [&](std::uint64_t done, std::uint64_t total) {
@@ -77,6 +90,7 @@ int run_convert(ConvertFlags& flags) {
 Command add_convert(CLI::App& program) {
   auto flags = std::make_shared<ConvertFlags>();
   convert::ConvertOptions& options = flags->options;
+  const std::map<std::string, Component> components = components_by_name();
   CLI::App& app = *program.add_subcommand("convert", "Store a model's weights in another type");
   app.add_option("--model", flags->model, "Model directory, \"spark\", or the ID of a locally cached model")
       ->capture_default_str();
@@ -99,14 +113,14 @@ Command add_convert(CLI::App& program) {
       "times, the last that matches holds");
   app.add_option_function<std::vector<std::string>>(
          "--component",
-         [&options](const std::vector<std::string>& names) {
-           for (const std::string& name : names) options.components.insert(kComponents.at(name));
+         [&options, components](const std::vector<std::string>& names) {
+           for (const std::string& name : names) options.components.insert(components.at(name));
          },
          "What to convert: transformer, text_encoder_2 (both, if absent), text_encoder, vae; the rest stays as it is")
       ->delimiter(',')
-      ->check(CLI::IsMember(kComponents));
+      ->check(CLI::IsMember(components));
   app.add_option_function<std::string>(
-      "--ram", [&options](const std::string& text) { options.ram_bytes = parse_bytes(text); },
+      "--ram", [&options](const std::string& text) { options.ram_bytes = parse_fixed_budget("--ram", text); },
       "The most memory the process may hold, for example 500M");
   app.add_option("--threads", options.threads, "Worker threads; 0: one per processor")
       ->check(CLI::Range(0, 1024))

@@ -31,7 +31,7 @@ int run_doctor(const DoctorFlags& flags) {
   settings.model = find_model(flags.model);
   settings.cache = flags.cache.empty() ? user_cache_dir() : flags.cache;
   settings.device = flags.device;
-  settings.threads = flags.threads > 0 ? flags.threads : available_threads();
+  settings.threads = threads_or_available(flags.threads);
   settings.seconds = flags.seconds;
   const std::filesystem::path rates = rates_path();
   if (flags.save && rates.empty()) {

@@ -3,6 +3,7 @@
 #include <iostream>
 #include <memory>
 
+#include "base/error.h"
 #include "commands.h"
 #include "io/file.h"
 #include "request_flags.h"
@@ -15,7 +16,15 @@ struct EncodeFlags {
   std::filesystem::path out;
 };
 
+void check_effect(const EngineOptions& options) {
+  if (options.compute == ComputeDType::kInt8) {
+    fail(ErrorCode::kInvalidArgument, "int8 has no effect on encoders, which compute in the model's type");
+  }
+  if (!options.vae.empty()) fail(ErrorCode::kInvalidArgument, "--vae has no effect on what prompts are encoded to");
+}
+
 int encode(const EncodeFlags& flags) {
+  check_effect(flags.request.engine_options());
   { const AtomicFile writable(flags.out); }
   Engine engine = Engine::open(flags.request.engine_options());
   const Embeddings embeddings = engine.encode(flags.request.request());

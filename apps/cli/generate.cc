@@ -91,7 +91,7 @@ int generate(const GenerateFlags& flags) {
   pattern.check_writable();
   check_writable(flags.latents_out);
   check_writable(flags.report);
-  Engine engine = Engine::open(flags.request.engine_options());
+  Engine engine = flags.request.open_engine();
   PictureWriter writer(pattern, flags.quiet);
   const Result result = engine.generate(request, &writer);
   writer.finish_line();

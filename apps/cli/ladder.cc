@@ -70,7 +70,7 @@ int climb(const LadderFlags& flags) {
   const std::vector<ImageSize> rungs = list_rungs(*request.max_size);
   request.max_size.reset();
   request.keep_images = false;
-  Engine engine = Engine::open(flags.request.engine_options());
+  Engine engine = flags.request.open_engine();
   Progress progress(flags.quiet);
   if (!flags.json) {
     std::printf("%-9s %13s %13s %13s %13s %13s\n", "size", "planned MiB", "measured MiB", "predicted s", "seconds",

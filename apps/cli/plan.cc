@@ -16,7 +16,7 @@ struct PlanFlags {
 int plan(const PlanFlags& flags) {
   Request request = flags.request.request();
   if (request.prompts.empty() && request.embeds.empty()) request.prompts.emplace_back();
-  Engine engine = Engine::open(flags.request.engine_options());
+  Engine engine = flags.request.open_engine();
   const Plan result = engine.plan(request);
   std::cout << (flags.json ? result.to_json() : result.to_table());
   if (!result.does_not_fit) return kDone;

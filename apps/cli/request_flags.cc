@@ -43,10 +43,7 @@ std::string check_seed(const std::string& text) {
 }
 
 std::uint64_t parse_budget(const std::string& flag, const std::string& text) {
-  if (text == "auto") return kAutoBudget;
-  const std::uint64_t bytes = parse_bytes(text);
-  if (bytes == 0) throw CLI::ValidationError(flag, "a budget of nothing fits nothing");
-  return bytes;
+  return text == "auto" ? kAutoBudget : parse_fixed_budget(flag, text);
 }
 
 // The simulated device has as much memory as is asked for.
@@ -116,6 +113,19 @@ std::filesystem::path& replaced_file(EngineOptions& options, Component component
 std::filesystem::path rates_path() {
   const std::filesystem::path directory = user_cache_dir();
   return directory.empty() ? directory : directory / "rates.json";
+}
+
+std::uint64_t parse_fixed_budget(const std::string& flag, const std::string& text) {
+  const std::uint64_t bytes = parse_bytes(text);
+  if (bytes == 0) throw CLI::ValidationError(flag, "a budget of nothing fits nothing");
+  return bytes;
+}
+
+Engine RequestFlags::open_engine() const {
+  if (!request_.embeds.empty() && !(engine_.text_encoder.empty() && engine_.text_encoder_2.empty())) {
+    fail(ErrorCode::kInvalidArgument, "--text-encoder and --text-encoder-2 have no effect with --embeds");
+  }
+  return Engine::open(engine_);
 }
 
 void RequestFlags::add_model_flags(CLI::App& app) {

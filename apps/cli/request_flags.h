@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -11,6 +12,9 @@ namespace steadyflux::cli {
 
 // Where doctor keeps what it measured; empty when the environment names no home.
 std::filesystem::path rates_path();
+
+// A size above nothing. Throws CLI::ValidationError that names the flag, or Error(kInvalidArgument).
+std::uint64_t parse_fixed_budget(const std::string& flag, const std::string& text);
 
 // Holds what the flags were set to. The CLI::App that it was added to writes into it while parsing.
 class RequestFlags {
@@ -30,6 +34,10 @@ class RequestFlags {
   void add_max_size_flag(CLI::App& app);
   void add_sampling_flags(CLI::App& app);
   void add_compute_flags(CLI::App& app);
+
+  // For commands that make pictures. Throws Error(kInvalidArgument) for encoders that nothing is encoded with, and what
+  // Engine::open throws.
+  Engine open_engine() const;
 
   const EngineOptions& engine_options() const { return engine_; }
   const Request& request() const { return request_; }

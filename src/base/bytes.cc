@@ -22,6 +22,12 @@ int unit_power(std::string_view unit) {
   return known ? static_cast<int>(prefix) + 1 : -1;
 }
 
+constexpr std::array<const char*, 5> kUnits = {"B", "KiB", "MiB", "GiB", "TiB"};
+
+std::string whole_units(std::uint64_t bytes, std::size_t unit) {
+  return std::to_string(bytes >> (10 * unit)) + ' ' + kUnits[unit];
+}
+
 }  // namespace
 
 std::uint64_t parse_bytes(std::string_view text) {
@@ -39,7 +45,6 @@ std::uint64_t parse_bytes(std::string_view text) {
 }
 
 std::string format_bytes(std::uint64_t bytes) {
-  static constexpr std::array<const char*, 5> kUnits = {"B", "KiB", "MiB", "GiB", "TiB"};
   double value = static_cast<double>(bytes);
   std::size_t unit = 0;
   while (value >= 1024.0 && unit + 1 < kUnits.size()) {
@@ -50,6 +55,14 @@ std::string format_bytes(std::uint64_t bytes) {
   const int places = unit == 0 ? 0 : (value < 10 ? 2 : (value < 100 ? 1 : 0));
   std::snprintf(text.data(), text.size(), "%.*f %s", places, value, kUnits[unit]);
   return text.data();
+}
+
+BytesApart format_apart(std::uint64_t first, std::uint64_t second) {
+  BytesApart texts = {format_bytes(first), format_bytes(second)};
+  for (std::size_t unit = kUnits.size(); texts.first == texts.second && first != second && unit-- > 0;) {
+    texts = {whole_units(first, unit), whole_units(second, unit)};
+  }
+  return texts;
 }
 
 }  // namespace steadyflux

@@ -14,4 +14,12 @@ std::uint64_t parse_bytes(std::string_view text);
 // "742 B", "1.50 GiB": three significant places, for people.
 std::string format_bytes(std::uint64_t bytes);
 
+// Both for people who compare them: where three places would show different counts as one, in whole smaller units that
+// tell them apart, "2048 MiB" and "2046 MiB".
+struct BytesApart {
+  std::string first;
+  std::string second;
+};
+BytesApart format_apart(std::uint64_t first, std::uint64_t second);
+
 }  // namespace steadyflux

@@ -30,5 +30,18 @@ TEST(FormatBytes, KeepsThreePlaces) {
   EXPECT_EQ(format_bytes(10ull << 10), "10.0 KiB");
 }
 
+TEST(FormatApart, ShowsThatCountsDiffer) {
+  const auto expect_texts = [](std::uint64_t a, std::uint64_t b, const char* first, const char* second) {
+    const BytesApart texts = format_apart(a, b);
+    EXPECT_EQ(texts.first, first);
+    EXPECT_EQ(texts.second, second);
+  };
+  expect_texts(3ull << 29, 1ull << 30, "1.50 GiB", "1.00 GiB");
+  expect_texts(2048ull << 20, 2046ull << 20, "2048 MiB", "2046 MiB");
+  expect_texts((2ull << 30) + 1, 2ull << 30, "2147483649 B", "2147483648 B");
+  expect_texts(2ull << 30, 2ull << 30, "2.00 GiB", "2.00 GiB");
+  expect_texts((9ull << 20) + 2048, 9ull << 20, "9218 KiB", "9216 KiB");
+}
+
 }  // namespace
 }  // namespace steadyflux

@@ -93,4 +93,6 @@ void ThreadPool::work(int worker) {
 
 int available_threads() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
 
+int threads_or_available(int asked) { return asked > 0 ? asked : available_threads(); }
+
 }  // namespace steadyflux

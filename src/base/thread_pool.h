@@ -53,4 +53,7 @@ class ThreadPool {
 // The number of processors this process may run on, at least 1.
 int available_threads();
 
+// `asked`, or as many as are available when it is 0.
+int threads_or_available(int asked);
+
 }  // namespace steadyflux

@@ -4,7 +4,8 @@
 #include <system_error>
 
 #include "base/error.h"
-#include "platform/process.h"
+#include "io/temporary_name.h"
+#include "platform/file_handle.h"
 
 namespace steadyflux {
 namespace {
@@ -28,8 +29,7 @@ AtomicDirectory::AtomicDirectory(const fs::path& path) : path_(without_trailing_
   // A name is taken only by what a crashed process of the same number has left.
   constexpr int kMaxAttempts = 1000;
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-    temporary_ = path_.parent_path() /
-                 ("." + path_.filename().string() + "." + std::to_string(process_id()) + "." + std::to_string(attempt));
+    temporary_ = temporary_beside(path_, attempt);
     if (fs::create_directory(temporary_, error)) return;
     if (error) break;
   }
@@ -44,9 +44,7 @@ AtomicDirectory::~AtomicDirectory() {
 
 void AtomicDirectory::commit() {
   ensure(!temporary_.empty(), "second commit of ", path_.string());
-  std::error_code error;
-  fs::rename(temporary_, path_, error);
-  if (error) fail(ErrorCode::kIo, "cannot make ", path_.string(), ": ", error.message());
+  rename_durably(temporary_, path_);
   temporary_.clear();
 }
 

@@ -19,7 +19,7 @@ class AtomicDirectory {
   // Where to put what shall be in it.
   const std::filesystem::path& path() const { return temporary_; }
 
-  // Makes it visible. Call once, last. Throws Error(kIo).
+  // Makes it durable and visible. Call once, last. Throws Error(kIo).
   void commit();
 
  private:

@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
-#include "platform/process.h"
+#include "io/temporary_name.h"
 
 namespace steadyflux {
 namespace {
@@ -50,13 +51,6 @@ fs::path resolve_target(const fs::path& path) {
   return target;
 }
 
-fs::path temporary_beside(const fs::path& path, int attempt) {
-  std::string name = ".";
-  name += path.filename().string();
-  name += '.' + std::to_string(process_id()) + '.' + std::to_string(attempt) + ".tmp";
-  return path.parent_path() / name;
-}
-
 }  // namespace
 
 void ReadableFile::read(std::uint64_t offset, std::span<std::byte> out) const {
@@ -88,6 +82,20 @@ std::string read_whole_file(const fs::path& path, std::uint64_t max_bytes) {
   return read_whole_file(PlainFile(path), max_bytes);
 }
 
+void copy_whole_file(const fs::path& from, const fs::path& to) {
+  constexpr std::uint64_t kPieceBytes = std::uint64_t{1} << 20;
+  const PlainFile file(from);
+  AtomicFile copy(to);
+  std::vector<std::byte> memory(std::min(file.size(), kPieceBytes));
+  for (std::uint64_t done = 0; done < file.size();) {
+    const std::span piece = std::span(memory).first(std::min<std::uint64_t>(memory.size(), file.size() - done));
+    file.read(done, piece);
+    copy.write(piece);
+    done += piece.size();
+  }
+  copy.commit();
+}
+
 AtomicFile::AtomicFile(const fs::path& path) : path_(resolve_target(path)) {
   if (!path_.has_filename()) fail(ErrorCode::kInvalidArgument, "cannot write '", path.string(), "': it names no file");
   // Names are taken only by a crashed process that had the same number.
@@ -96,7 +104,11 @@ AtomicFile::AtomicFile(const fs::path& path) : path_(resolve_target(path)) {
     if (attempt == kMaxAttempts)
       fail(ErrorCode::kIo, "cannot write ", path_.string(), ": ", temporary_.string(), " exists");
     temporary_ = temporary_beside(path_, attempt);
-    handle_ = FileHandle::create_new(temporary_);
+    try {
+      handle_ = FileHandle::create_new(temporary_);
+    } catch (const Error& error) {
+      fail(error.code(), "cannot write ", path_.string(), ": ", error.what());
+    }
   }
 }
 

@@ -48,6 +48,10 @@ std::unique_ptr<ReadableFile> open_file(const std::filesystem::path& path);
 std::string read_whole_file(const ReadableFile& file, std::uint64_t max_bytes);
 std::string read_whole_file(const std::filesystem::path& path, std::uint64_t max_bytes);
 
+// Makes `to` the same bytes as `from`, links followed, whole or not at all. Throws what open_file, reading and
+// AtomicFile throw.
+void copy_whole_file(const std::filesystem::path& from, const std::filesystem::path& to);
+
 // Where encoders put their bytes.
 class ByteSink {
  public:

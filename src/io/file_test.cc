@@ -124,6 +124,17 @@ TEST_F(FileTest, AtomicFileRefusesWhatIsNoFile) {
 }
 
 // A directory that is missing is not writable for root either, which one without permission would be.
+TEST_F(FileTest, ACopyHasEveryByte) {
+  const std::string content = std::string((std::size_t{1} << 20) + 17, 'a') + "end";
+  for (const std::string& each : {content, std::string()}) {
+    std::ofstream(directory_ / "from", std::ios::binary) << each;
+    copy_whole_file(directory_ / "from", directory_ / "to");
+    EXPECT_EQ(read_whole_file(directory_ / "to", 1 << 22), each);
+  }
+  expect_error(ErrorCode::kNotFound, "gone", [&] { copy_whole_file(directory_ / "gone", directory_ / "new"); });
+  EXPECT_FALSE(fs::exists(directory_ / "new"));
+}
+
 TEST_F(FileTest, AnUnwritableDirectoryIsAnError) {
   expect_error(ErrorCode::kIo, "absent", [&] { AtomicFile file(directory_ / "absent" / "out.bin"); });
 }

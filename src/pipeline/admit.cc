@@ -23,9 +23,9 @@ std::optional<MemoryShortage> check_admission(const Plan& plan, std::uint64_t ov
 }
 
 std::string shortage_figures(const MemoryShortage& shortage) {
-  return "the plan takes " + format_bytes(shortage.planned_bytes) + ", of which " +
-         format_bytes(shortage.needed_bytes) + " are still to be had, but only " +
-         format_bytes(shortage.available_bytes) + " are available without swapping";
+  const BytesApart bytes = format_apart(shortage.needed_bytes, shortage.available_bytes);
+  return "the plan takes " + format_bytes(shortage.planned_bytes) + ", of which " + bytes.first +
+         " are still to be had, but only " + bytes.second + " are available without swapping";
 }
 
 std::string forced_warning(const MemoryShortage& shortage) {

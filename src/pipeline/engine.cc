@@ -10,7 +10,6 @@
 #include "pipeline/cache/prompt_cache.h"
 #include "pipeline/embeddings_file.h"
 #include "pipeline/executing_runner.h"
-#include "pipeline/find_model.h"
 #include "pipeline/job.h"
 #include "pipeline/make_backend.h"
 #include "pipeline/open_model.h"
@@ -32,15 +31,6 @@ namespace {
 EngineOptions resolved(EngineOptions options, const SystemMemory& system) {
   if (options.ram_bytes == kAutoBudget) options.ram_bytes = auto_budget_bytes(system);
   return options;
-}
-
-ReplacedWeights replaced_weights(const EngineOptions& options) {
-  ReplacedWeights replaced;
-  if (!options.transformer.empty()) replaced[Component::kTransformer] = options.transformer;
-  if (!options.text_encoder.empty()) replaced[Component::kClip] = options.text_encoder;
-  if (!options.text_encoder_2.empty()) replaced[Component::kT5] = options.text_encoder_2;
-  if (!options.vae.empty()) replaced[Component::kAutoencoder] = options.vae;
-  return replaced;
 }
 
 // Passes phases and cancellation on, and times the steps from the start of their phase.
@@ -114,7 +104,7 @@ class Engine::Impl {
   explicit Impl(const EngineOptions& options)
       : system_(options.system_root),
         options_(resolved(options, system_.memory())),
-        model_(open_model(find_model(options.model), replaced_weights(options))),
+        model_(open_model(options)),
         backend_(make_backend(options_, system_.memory())),
         measured_rates_(load_rates(options_.rates, backend_->name(), num_threads())),
         cache_(model_, *backend_, options_.prompt_cache, options_.prompt_cache_bytes) {}
@@ -127,9 +117,6 @@ class Engine::Impl {
 
   Embeddings encode(const Request& request) {
     if (request.prompts.size() != 1) fail(ErrorCode::kInvalidArgument, "encode takes exactly one prompt");
-    if (options_.compute == ComputeDType::kInt8) {
-      fail(ErrorCode::kInvalidArgument, "int8 has no effect on encoders, which compute in the model's type");
-    }
     Job job = prepare(request, nullptr);
     cache_.skip_kept_embeds(job, {});
     Carried carried = make_carried(job);
@@ -152,6 +139,7 @@ class Engine::Impl {
     cache_.skip_kept_modulations(job);
     Carried carried = make_carried(job);
     Result result;
+    result.warnings = model_.warnings;
     RequestPlan planned = plan_job(options_, job);
     while (!planned.shortfall && !cache_.load(job, carried, result.warnings)) planned = plan_job(options_, job);
     const Plan plan = make_public_plan(request, job, planned, list_phases(job));
@@ -173,11 +161,11 @@ class Engine::Impl {
   }
 
  private:
-  int num_threads() const { return options_.threads > 0 ? options_.threads : available_threads(); }
+  int num_threads() const { return threads_or_available(options_.threads); }
   std::uint64_t overhead() const { return overhead_bytes(num_threads()); }
 
   PlanSettings settings(const EngineOptions& options) const {
-    const int threads = options.threads > 0 ? options.threads : available_threads();
+    const int threads = threads_or_available(options.threads);
     const DeviceMemory device = backend_->device_memory();
     return {*backend_,
             {overhead(), device.overhead_bytes},

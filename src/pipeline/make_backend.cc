@@ -17,7 +17,7 @@ std::unique_ptr<Backend> make_host_backend(const EngineOptions& options, const S
   if (options.reference_backend) return make_reference_backend();
   CpuOptions cpu;
   cpu.lock_memory = locks_memory(options.ram_bytes, lock_limit_bytes(), system);
-  cpu.num_threads = options.threads > 0 ? options.threads : available_threads();
+  cpu.num_threads = threads_or_available(options.threads);
   return make_cpu_backend(cpu);
 }
 

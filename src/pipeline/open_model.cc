@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "pipeline/find_model.h"
 #include "pipeline/infer_config.h"
 #include "pipeline/model_configs.h"
 
@@ -49,18 +50,29 @@ void open_t5(OpenModel& model) {
   }
 }
 
+// The directory's scheduler stays, and it is that of a dev model or of a schnell model.
+void warn_of_other_guidance(OpenModel& model, const std::filesystem::path& file) {
+  const bool guided = model.flux.guidance_embeds;
+  model.warnings.push_back(
+      file.string() + (guided ? " has a guidance input (dev)" : " has no guidance input (schnell)") +
+      ", but the transformer in whose place it is " + (guided ? "has none (schnell)" : "has one (dev)") +
+      ": noise levels and defaults are those of " + model.dir.root.string() +
+      "; give --model the directory that the file belongs to, or --steps and --sigmas of your own");
+}
+
 // A replaced transformer may be of another size than the directory's.
-FluxConfig transformer_config(const ModelDir& dir, const WeightIndex& index) {
-  const bool replaced = !dir.replaced_file("transformer").empty();
-  if (!replaced) return flux_config(dir.component_config("transformer"));
-  std::optional<FluxConfig> similar;
-  if (dir.has_config("transformer")) similar = flux_config(dir.component_config("transformer"));
-  return infer_flux_config(index, similar);
+void configure_transformer(OpenModel& model, const WeightIndex& index) {
+  const ModelDir& dir = model.dir;
+  const std::filesystem::path file = dir.replaced_file("transformer");
+  std::optional<FluxConfig> own;
+  if (file.empty() || dir.has_config("transformer")) own = flux_config(dir.component_config("transformer"));
+  model.flux = file.empty() ? *own : infer_flux_config(index, own);
+  if (own && own->guidance_embeds != model.flux.guidance_embeds) warn_of_other_guidance(model, file);
 }
 
 void open_transformer(OpenModel& model) {
   const OpenedComponent opened = open_component(model, Component::kTransformer);
-  model.flux = transformer_config(model.dir, *opened.index);
+  configure_transformer(model, *opened.index);
   const auto modulate = flux_modulate_groups(model.flux);
   const auto denoise = flux_denoise_groups(model.flux);
   auto all = modulate;
@@ -130,6 +142,15 @@ std::string model_name(const std::filesystem::path& directory, const ModelDir& d
   return clean.filename().string();
 }
 
+ReplacedWeights replaced_weights(const EngineOptions& options) {
+  ReplacedWeights replaced;
+  if (!options.transformer.empty()) replaced[Component::kTransformer] = options.transformer;
+  if (!options.text_encoder.empty()) replaced[Component::kClip] = options.text_encoder;
+  if (!options.text_encoder_2.empty()) replaced[Component::kT5] = options.text_encoder_2;
+  if (!options.vae.empty()) replaced[Component::kAutoencoder] = options.vae;
+  return replaced;
+}
+
 }  // namespace
 
 OpenModel open_model(const std::filesystem::path& directory, const ReplacedWeights& replaced) {
@@ -142,6 +163,10 @@ OpenModel open_model(const std::filesystem::path& directory, const ReplacedWeigh
   check_channels(model);
   model.weights_dtype = main_dtype(*model.modulate_part.index);
   return model;
+}
+
+OpenModel open_model(const EngineOptions& options) {
+  return open_model(find_model(options.model), replaced_weights(options));
 }
 
 void open_encoders(OpenModel& model) {

@@ -16,6 +16,7 @@
 #include "model/t5/t5.h"
 #include "pipeline/cache/content_memory.h"
 #include "sampling/schedule.h"
+#include "steadyflux/steadyflux.h"
 
 namespace steadyflux {
 
@@ -48,6 +49,9 @@ struct OpenModel {
   // The dtype that most of the transformer's bytes have.
   DType weights_dtype = DType::kF32;
 
+  // Told with every result: what was opened and may not be what was meant.
+  std::vector<std::string> warnings;
+
   // Whether the directory has encoders, opened or not.
   bool has_encoders() const { return dir.has("text_encoder") && dir.has("text_encoder_2"); }
 };
@@ -56,6 +60,10 @@ struct OpenModel {
 // transformer whose channels are not those of the autoencoder's packed latents (Fill, Canny, Depth).
 // Opens no file of the encoders. A transformer whose weights are replaced has the configuration that they show.
 OpenModel open_model(const std::filesystem::path& directory, const ReplacedWeights& replaced = {});
+
+// The model that `options` name, with the files that they put in its components' place. Throws what find_model and the
+// above throw.
+OpenModel open_model(const EngineOptions& options);
 
 // Opens the encoders, which the directory has, unless they are open. Throws Error like open_model; kInvalidFile when
 // they are not the transformer's.

@@ -63,7 +63,8 @@ Json phase_plan_json(const PhaseReport& phase) {
 std::string DoesNotFit::to_text() const {
   std::string text = "does not fit: the phase " + phase + " needs ";
   const auto add = [&](const char* what, std::uint64_t needed, std::uint64_t given) {
-    text += what + format_bytes(needed) + ", but " + format_bytes(given) + " is given";
+    const BytesApart bytes = format_apart(needed, given);
+    text += what + bytes.first + ", but " + bytes.second + " is given";
   };
   if (is_ram_short()) add("a budget of ", needed_bytes, budget_bytes);
   if (is_ram_short() && is_vram_short()) text += ", and ";

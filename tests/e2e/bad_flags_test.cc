@@ -78,6 +78,8 @@ const BadFlags kBadFlags[] = {
     {"unknown_noise", {"--noise", "f8"}, {"--noise", "f8"}},
     {"unknown_flag", {"--fast"}, {"--fast"}},
     {"flag_without_value", {"--guidance"}, {"--guidance"}},
+    {"no_name_of_a_transformer", {"--transformer", ""}, {"--transformer", "empty"}},
+    {"no_name_of_an_encoder", {"--text-encoder-2", ""}, {"--text-encoder-2", "empty"}},
     {"output_not_a_png", {"--out", "picture.jpg"}, {"--out", "picture.jpg", ".png"}},
     {"output_with_unknown_place", {"--out", "picture-%d.png"}, {"--out", "picture-%d.png"}},
 };
@@ -106,6 +108,19 @@ TEST_F(BadCommandTest, EncodeComputesInNoIntegers) {
   expect_refused(run({"encode", "--model", model().string(), "--prompt", "a", "--compute", "int8", "--out",
                       (out() / "embeds.safetensors").string()}),
                  kBadUsage, {"int8"});
+}
+
+TEST_F(BadCommandTest, EncodeTakesNoAutoencoder) {
+  expect_refused(run({"encode", "--model", model().string(), "--prompt", "a", "--vae", "vae.safetensors", "--out",
+                      (out() / "embeds.safetensors").string()}),
+                 kBadUsage, {"--vae"});
+}
+
+TEST_F(BadCommandTest, EncodersHaveNoEffectOnEmbeddings) {
+  for (const char* command : {"generate", "plan"}) {
+    expect_refused(run({command, "--model", model().string(), "--embeds", "e.safetensors", "--text-encoder", "c.gguf"}),
+                   kBadUsage, {"--text-encoder", "--embeds"});
+  }
 }
 
 TEST_F(BadCommandTest, AModelThatIsNowhereIsNamedWithThePlacesLookedIn) {

@@ -120,6 +120,27 @@ TEST_F(ConvertTest, SingleFilesTakeThePlaceOfComponents) {
   EXPECT_LT(read_bytes(plan), read_bytes(whole) * 3 / 4);
 }
 
+TEST_F(ConvertTest, ATransformerOfTheOtherKindIsWarnedOf) {
+  const std::string gguf = file_of("flux.gguf", {"--to", "q8_0"});
+  const fs::path other = root() / "other";
+  fs::copy(kSpark, other, fs::copy_options::recursive);
+  const fs::path config = other / "transformer" / "config.json";
+  Json changed = Json::parse(read_text(config));
+  changed["guidance_embeds"] = true;
+  write_text(config, changed.dump());
+  const auto words = [&](const std::string& model) {
+    const Outcome outcome =
+        run({"generate", "--model", model, "--transformer", gguf, "--prompt", "a", "--steps", "1", "--size", "64x64",
+             "--out", (out() / "picture.png").string(), "--prompt-cache", "off"});
+    expect_done(outcome);
+    return outcome.err;
+  };
+  const std::string warned = words(other.string());
+  EXPECT_NE(warned.find("flux.gguf has no guidance input (schnell), but"), std::string::npos) << warned;
+  EXPECT_NE(warned.find("noise levels and defaults are those of " + other.string()), std::string::npos) << warned;
+  EXPECT_EQ(words(kSpark).find("guidance"), std::string::npos);
+}
+
 TEST_F(ConvertTest, InspectTellsWhatIsInThem) {
   const std::string gguf = file_of("flux.gguf", {"--to", "q4_k"});
   const Outcome file = run({"inspect", gguf});
@@ -170,6 +191,12 @@ TEST_F(ConvertTest, BadUsageIsRefused) {
   expect_refused(convert({"--to", "q8_0", "--out", (out() / "a").string(), "--tensor-type", "a=q8_0"}), 2,
                  {"matches no weight"});
   expect_refused(convert({"--to", "q8_0", "--out", (out() / "a").string(), "--ram", "1M"}), 3, {"needs"});
+  expect_refused(convert({"--to", "q8_0", "--out", (out() / "a").string(), "--ram", "0"}), 2, {"--ram"});
+  expect_refused(convert({"--to", "q8_0", "--out", ""}), 2, {"an empty name"});
+  expect_refused(convert({"--to", "q8_0", "--out", (out() / "none" / "a.gguf").string()}), 1,
+                 {"cannot write", "/a.gguf"});
+  const std::string both = (out() / "a.gguf").string();
+  expect_refused(convert({"--to", "q8_0", "--out", both, "--report", both}), 2, {"the same file"});
   EXPECT_TRUE(files_out().empty());
 }
 

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <ostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backend/cpu/cpu_backend.h"
@@ -25,8 +27,8 @@ constexpr double kToleranceBf16 = 8.0 / 256;
 // Tells when a group's lease has ended, so that a test can look at what was computed with it.
 class ProbedWeights final : public WeightSource {
  public:
-  ProbedWeights(WeightSource& source, FunctionRef<void(std::size_t)> after_group)
-      : source_(source), after_group_(after_group) {}
+  ProbedWeights(WeightSource& source, std::function<void(std::size_t)> after_group)
+      : source_(source), after_group_(std::move(after_group)) {}
 
   std::size_t num_groups() const override { return source_.num_groups(); }
   Lease acquire(std::size_t group) override {
@@ -38,7 +40,7 @@ class ProbedWeights final : public WeightSource {
   void release(std::size_t group) noexcept override { after_group_(group); }
 
   WeightSource& source_;
-  FunctionRef<void(std::size_t)> after_group_;
+  std::function<void(std::size_t)> after_group_;
 };
 
 struct Parameters {

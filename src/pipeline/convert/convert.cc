@@ -1,8 +1,9 @@
 #include "pipeline/convert/convert.h"
 
 #include <algorithm>
-#include <array>
+#include <cctype>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "io/atomic_directory.h"
 #include "io/file.h"
 #include "pipeline/convert/component_config.h"
+#include "pipeline/convert/components.h"
 #include "pipeline/convert/output_plan.h"
 #include "pipeline/convert/write_weights.h"
 #include "pipeline/open_model.h"
@@ -24,55 +26,12 @@ namespace fs = std::filesystem;
 
 // Larger chunks are no faster.
 constexpr std::uint64_t kUsualChunkBytes = std::uint64_t{16} << 20;
-constexpr std::uint64_t kCopyBytes = std::uint64_t{1} << 20;
-
-constexpr std::array kComponents = {Component::kTransformer, Component::kClip, Component::kT5, Component::kAutoencoder};
-
-std::vector<WeightSpec> weights_of(const OpenModel& model, Component component) {
-  std::vector<std::vector<GroupSpec>> lists;
-  switch (component) {
-    case Component::kTransformer:
-      lists = {flux_modulate_groups(model.flux), flux_denoise_groups(model.flux)};
-      break;
-    case Component::kAutoencoder:
-      lists = {encoder_groups(model.autoencoder), decoder_groups(model.autoencoder)};
-      break;
-    case Component::kClip:
-      lists = {clip_groups(*model.clip)};
-      break;
-    case Component::kT5:
-      lists = {t5_groups(*model.t5)};
-      break;
-  }
-  std::vector<WeightSpec> weights;
-  for (const auto& groups : lists) {
-    for (const GroupSpec& group : groups) weights.insert(weights.end(), group.weights.begin(), group.weights.end());
-  }
-  // One block after the other, as they will be read.
-  std::stable_sort(weights.begin(), weights.end(),
-                   [](const WeightSpec& a, const WeightSpec& b) { return a.name < b.name; });
-  return weights;
-}
-
-const WeightIndex& index_of(const OpenModel& model, Component component) {
-  switch (component) {
-    case Component::kTransformer:
-      return *model.denoise_part.index;
-    case Component::kAutoencoder:
-      return *model.decoder_part.index;
-    case Component::kClip:
-      return *model.clip_part.index;
-    case Component::kT5:
-      return *model.t5_part.index;
-  }
-  fail(ErrorCode::kInternal, "there is no such component");
-}
 
 Container container_for(DType dtype) {
   return can_hold(Container::kSafetensors, dtype) ? Container::kSafetensors : Container::kGguf;
 }
 
-// Of a component that stays as it is: the container of most of its bytes' types.
+// Of a component that stays as it is: that which holds all of its types, at best.
 Container present_container(const WeightIndex& index) {
   const auto in_gguf = [](const auto& item) { return !can_hold(Container::kSafetensors, item.second.dtype); };
   return std::any_of(index.entries().begin(), index.entries().end(), in_gguf) ? Container::kGguf
@@ -80,22 +39,35 @@ Container present_container(const WeightIndex& index) {
 }
 
 std::optional<Container> container_of_file(const fs::path& out) {
-  if (out.extension() == ".gguf") return Container::kGguf;
-  if (out.extension() == ".safetensors") return Container::kSafetensors;
+  std::string extension = out.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (extension == ".gguf") return Container::kGguf;
+  if (extension == ".safetensors") return Container::kSafetensors;
   return std::nullopt;
 }
 
-void copy_whole_file(const fs::path& from, const fs::path& to) {
-  const auto file = open_file(from);
-  AtomicFile copy(to);
-  std::vector<std::byte> memory(std::min<std::uint64_t>(file->size(), kCopyBytes));
-  for (std::uint64_t done = 0; done < file->size();) {
-    const std::span piece = std::span(memory).first(std::min<std::uint64_t>(memory.size(), file->size() - done));
-    file->read(done, piece);
-    copy.write(piece);
-    done += piece.size();
+// Nothing that is there is overwritten, and no model changes by being converted.
+void check_out(const fs::path& out, const fs::path& model) {
+  if (out.empty()) fail(ErrorCode::kInvalidArgument, "an empty name is no place to write to");
+  std::error_code error;
+  const fs::path from_model = fs::weakly_canonical(out, error).lexically_relative(fs::weakly_canonical(model, error));
+  if (!error && !from_model.empty() && *from_model.begin() != "..") {
+    fail(ErrorCode::kInvalidArgument, out.string(), " lies in the directory of the model that is converted, ",
+         model.string(), "; give a place outside");
   }
-  copy.commit();
+  if (container_of_file(out) && fs::exists(out, error)) {
+    fail(ErrorCode::kInvalidArgument, out.string(),
+         " is there already, and nothing is overwritten; give the name of a new file");
+  }
+}
+
+// A type that the component has no use for would be silently ignored.
+void check_changes(const OutputPlan& plan, const ConvertOptions& options) {
+  const auto becomes = [&](const OutputTensor& tensor) { return tensor.dtype == options.to || tensor.fell_back; };
+  if (!options.rules.empty() || std::any_of(plan.tensors.begin(), plan.tensors.end(), becomes)) return;
+  fail(ErrorCode::kInvalidArgument, "no weight of ", component_name(plan.component), " would become ",
+       dtype_name(options.to), ", which linear layers of blocks do; f32, f16 and bf16 are for all weights");
 }
 
 std::uint64_t total_elements(std::span<const OutputPlan> plans) {
@@ -110,10 +82,11 @@ class Converter {
  public:
   explicit Converter(const ConvertOptions& options)
       : options_(options),
-        num_threads_(options.threads > 0 ? options.threads : available_threads()),
+        num_threads_(threads_or_available(options.threads)),
         model_(open_model(options.model, options.replaced)) {}
 
   Report run(Progress progress) {
+    check_out(options_.out, options_.model);
     const auto container = container_of_file(options_.out);
     choose_components(container.has_value());
     if (components_.contains(Component::kClip) || components_.contains(Component::kT5) ||
@@ -146,6 +119,11 @@ class Converter {
       fail(ErrorCode::kInvalidArgument, options_.out.string(),
            " holds one component; name it, or a directory for more");
     }
+    for (const auto& [component, file] : model_.dir.replaced) {
+      if (!single_file || components_.contains(component)) continue;
+      fail(ErrorCode::kInvalidArgument, file.string(), " is taken for the ", component_name(component), ", of which ",
+           options_.out.string(), " holds nothing");
+    }
   }
 
   void plan(std::optional<Container> container) {
@@ -156,6 +134,7 @@ class Converter {
       const WeightIndex& index = index_of(model_, component);
       const Container own = convert ? container.value_or(container_for(options_.to)) : present_container(index);
       plans_.push_back(plan_output(index, component, own, weights_of(model_, component), options_, convert));
+      if (convert) check_changes(plans_.back(), options_);
     }
     check_rules(options_.rules, plans_);
   }
@@ -165,8 +144,9 @@ class Converter {
     const std::uint64_t least = overhead_bytes(num_threads_) + fixed_bytes(plans_, num_threads_);
     const std::uint64_t needed = least + largest_row_bytes(plans_);
     if (options_.ram_bytes < needed) {
-      fail(ErrorCode::kDoesNotFit, "converting ", model_.name, " needs ", format_bytes(needed),
-           " of memory, more than ", format_bytes(options_.ram_bytes));
+      const BytesApart bytes = format_apart(needed, options_.ram_bytes);
+      fail(ErrorCode::kDoesNotFit, "converting ", model_.name, " needs ", bytes.first, " of memory, more than ",
+           bytes.second);
     }
     return std::min(kUsualChunkBytes, options_.ram_bytes - least);
   }
@@ -179,8 +159,8 @@ class Converter {
     const fs::path directory = fs::absolute(options_.out).lexically_normal().parent_path();
     const fs::space_info space = fs::space(directory, error);
     if (error || needed <= space.available) return;
-    fail(ErrorCode::kIo, options_.out.string(), " takes ", format_bytes(needed), ", but the disk has ",
-         format_bytes(space.available), " left");
+    const BytesApart bytes = format_apart(needed, space.available);
+    fail(ErrorCode::kIo, options_.out.string(), " takes ", bytes.first, ", but the disk has ", bytes.second, " left");
   }
 
   bool write_file(ComponentWriter& writer, Advance advance) const {

@@ -224,20 +224,6 @@ TEST_F(ConvertTest, RulesChooseTypesByName) {
   EXPECT_EQ(index.at("single_transformer_blocks.0.norm.linear.weight").dtype, DType::kQ4_0);
 }
 
-TEST_F(ConvertTest, RulesThatCannotBeFollowedAreRefused) {
-  const auto refused = [&](std::string_view part, const char* rule) {
-    ConvertOptions asked = options(DType::kQ4_0, "out");
-    asked.rules = {parse_type_rule(rule)};
-    expect_error(ErrorCode::kInvalidArgument, part, [&] { convert(asked, kAlways); });
-  };
-  refused("matches no weight", "nothing.*=q8_0");
-  refused("a GGUF file has no such type", "*.to_q.weight=nf4");
-  refused("which would be of different types, q8_0 and q4_0", "*.to_q.weight=q8_0");
-  expect_error(ErrorCode::kInvalidArgument, "write PATTERN=TYPE", [] { parse_type_rule("q8_0"); });
-  expect_error(ErrorCode::kInvalidArgument, "'q2_k' is not a type to convert to", [] { parse_type_rule("*=q2_k"); });
-  EXPECT_TRUE(names_in_root().empty());
-}
-
 TEST_F(ConvertTest, RowsThatAreNotWholeBlocksFallBack) {
   // 64 latent channels: no whole block of 256.
   ConvertOptions asked = options(DType::kQ4K, "out");
@@ -268,29 +254,6 @@ TEST_F(ConvertTest, NothingIsLeftOfWhatIsEnded) {
     EXPECT_EQ(calls, 20);
   }
   EXPECT_TRUE(names_in_root().empty());
-}
-
-TEST_F(ConvertTest, OptionsThatContradictEachOtherAreRefused) {
-  const auto refused = [&](std::string_view part, const ConvertOptions& asked) {
-    expect_error(ErrorCode::kInvalidArgument, part, [&] { convert(asked, kAlways); });
-  };
-  refused("a GGUF file has no nf4", options(DType::kNf4, "out.gguf"));
-  refused("a safetensors file has no q8_0", options(DType::kQ8_0, "out.safetensors"));
-  ConvertOptions two = options(DType::kQ8_0, "out.gguf");
-  two.components = {Component::kTransformer, Component::kT5};
-  refused("holds one component", two);
-  fs::create_directory(root_ / "there");
-  std::ofstream(root_ / "there/file") << "content";
-  refused("is there already", options(DType::kQ8_0, "there"));
-}
-
-TEST(TypeRules, StarsStandForAnything) {
-  EXPECT_TRUE(matches("*", ""));
-  EXPECT_TRUE(matches("a*c*e", "abcde"));
-  EXPECT_TRUE(matches("*.weight", "a.weight.b.weight"));
-  EXPECT_FALSE(matches("a*c", "abcd"));
-  EXPECT_FALSE(matches("", "a"));
-  EXPECT_TRUE(matches("a**", "a"));
 }
 
 }  // namespace

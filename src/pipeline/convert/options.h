@@ -33,7 +33,7 @@ struct ConvertOptions {
   ReplacedWeights replaced = {};
   DType to = DType::kBF16;
   // A new directory for a model; or a file, *.safetensors or *.gguf, for one component.
-  std::filesystem::path out;
+  std::filesystem::path out = {};
   std::vector<TypeRule> rules = {};     // the last that matches holds
   std::set<Component> components = {};  // to convert, the others stay; empty: the transformer and, in a directory, T5
   std::uint64_t ram_bytes = 0;          // the most the process may hold; 0: no limit
