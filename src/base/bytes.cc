@@ -1,5 +1,6 @@
 #include "base/bytes.h"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <charconv>
@@ -24,6 +25,13 @@ int unit_power(std::string_view unit) {
 
 constexpr std::array<const char*, 5> kUnits = {"B", "KiB", "MiB", "GiB", "TiB"};
 
+// The largest unit of which there is one or more.
+std::size_t unit_of(std::uint64_t bytes) {
+  std::size_t unit = 0;
+  while (unit + 1 < kUnits.size() && (bytes >> (10 * (unit + 1))) > 0) ++unit;
+  return unit;
+}
+
 std::string whole_units(std::uint64_t bytes, std::size_t unit) {
   return std::to_string(bytes >> (10 * unit)) + ' ' + kUnits[unit];
 }
@@ -45,12 +53,8 @@ std::uint64_t parse_bytes(std::string_view text) {
 }
 
 std::string format_bytes(std::uint64_t bytes) {
-  double value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  while (value >= 1024.0 && unit + 1 < kUnits.size()) {
-    value /= 1024.0;
-    ++unit;
-  }
+  const std::size_t unit = unit_of(bytes);
+  const double value = std::ldexp(static_cast<double>(bytes), -10 * static_cast<int>(unit));
   std::array<char, 32> text{};
   const int places = unit == 0 ? 0 : (value < 10 ? 2 : (value < 100 ? 1 : 0));
   std::snprintf(text.data(), text.size(), "%.*f %s", places, value, kUnits[unit]);
@@ -59,7 +63,7 @@ std::string format_bytes(std::uint64_t bytes) {
 
 BytesApart format_apart(std::uint64_t first, std::uint64_t second) {
   BytesApart texts = {format_bytes(first), format_bytes(second)};
-  for (std::size_t unit = kUnits.size(); texts.first == texts.second && first != second && unit-- > 0;) {
+  for (std::size_t unit = unit_of(std::max(first, second)); texts.first == texts.second && first != second && unit-- > 0;) {
     texts = {whole_units(first, unit), whole_units(second, unit)};
   }
   return texts;

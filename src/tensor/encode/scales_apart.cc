@@ -66,13 +66,12 @@ void find_places(const float* values, std::int64_t count, float inverse, const f
   });
 }
 
-void divide_and_round(const float* values, std::int64_t count, float scale, std::int8_t* codes) {
+// No value times `inverse` is beyond 127 by more than its rounding.
+void round_times(const float* values, std::int64_t count, float inverse, std::int8_t* codes) {
   for_lanes(count, [&](auto d, std::int64_t i) HWY_ATTR {
-    const auto code = hn::Round(hn::Div(hn::LoadU(d, values + i), hn::Set(d, scale)));
-    // A scale so small that it has lost its precision could lead beyond the ends.
-    const auto most = hn::Set(d, 127.0f);
     const hn::RebindToSigned<decltype(d)> ints;
-    store_bytes(d, hn::ConvertTo(ints, hn::Min(hn::Max(code, hn::Neg(most)), most)), codes + i);
+    const auto code = hn::Round(hn::Mul(hn::LoadU(d, values + i), hn::Set(d, inverse)));
+    store_bytes(d, hn::ConvertTo(ints, code), codes + i);
   });
 }
 
@@ -85,7 +84,7 @@ namespace steadyflux::codec {
 namespace {
 HWY_EXPORT(largest_magnitude);
 HWY_EXPORT(find_places);
-HWY_EXPORT(divide_and_round);
+HWY_EXPORT(round_times);
 
 // Codes in the order of what they stand for, and the middles between neighbours: above one a value takes the upper. Of
 // fp4's two zeros, a value below both middles around them takes the first.
@@ -151,13 +150,13 @@ float encode_scales(const float* scales, std::int64_t count, std::uint8_t* codes
 
 float encode_row_i8(const float* values, std::int64_t count, std::int8_t* codes) {
   expect_finite(values, count);
-  const float scale = HWY_DYNAMIC_DISPATCH(largest_magnitude)(values, count) / 127;
-  if (scale > 0) {
-    HWY_DYNAMIC_DISPATCH(divide_and_round)(values, count, scale, codes);
-  } else {
+  const float magnitude = HWY_DYNAMIC_DISPATCH(largest_magnitude)(values, count);
+  if (magnitude < kInt8Zero) {
     std::fill_n(codes, count, std::int8_t{0});
+    return 0;
   }
-  return scale;
+  HWY_DYNAMIC_DISPATCH(round_times)(values, count, 127 / magnitude, codes);
+  return magnitude / 127;
 }
 
 }  // namespace steadyflux::codec
