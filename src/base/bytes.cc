@@ -63,7 +63,8 @@ std::string format_bytes(std::uint64_t bytes) {
 
 BytesApart format_apart(std::uint64_t first, std::uint64_t second) {
   BytesApart texts = {format_bytes(first), format_bytes(second)};
-  for (std::size_t unit = unit_of(std::max(first, second)); texts.first == texts.second && first != second && unit-- > 0;) {
+  if (first == second) return texts;
+  for (std::size_t unit = unit_of(std::max(first, second)); texts.first == texts.second && unit-- > 0;) {
     texts = {whole_units(first, unit), whole_units(second, unit)};
   }
   return texts;

@@ -128,8 +128,8 @@ TEST(SimulatedDevice, RunReturnsBeforeTheWorkIsDone) {
   EXPECT_GE(std::chrono::duration<double>(done - begin).count(), 5 * kSlowSeconds);
 }
 
-// Races made on purpose, so that a missing wait is seen to matter: the build with the thread sanitizer leaves these out.
-// Their copies are so slow that a busy machine reaches the racing line before they end.
+// Races made on purpose: the build with the thread sanitizer leaves these out. Their copies are so slow that a busy
+// machine reaches the racing line before they end.
 TEST(SimulatedDeviceRace, ACopyThatIsNotWaitedForShows) {
   const auto device = make_device({.copy_latency_seconds = 0.5});
   const auto staging = staging_of(*device, 7);
