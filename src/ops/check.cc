@@ -253,6 +253,7 @@ void check_op(const Conv2d& op) {
   contract.require(op.upsample == 1 || op.upsample == 2, "upsample", "expected 1 or 2, got ", op.upsample);
   contract.require(op.pad_top >= 0 && op.pad_left >= 0 && op.pad_bottom >= 0 && op.pad_right >= 0, "pad",
                    "expected no negative padding");
+  contract.require(op.first_row >= 0, "first_row", "expected no negative row, got ", op.first_row);
   const std::int64_t in_channels = op.x.dim(2);
   const std::int64_t out_channels = op.weight.dim(0);
   const std::int64_t kernel = op.weight.dim(2);

@@ -142,6 +142,9 @@ struct GroupNormApply {
 // Convolution with zero padding, pixels as [height, width, channels]. With upsample 2 the input is first doubled by
 // nearest neighbour. out_height = (upsample * height + pad_top + pad_bottom - kernel) / stride + 1, likewise width.
 // accumulate: out += result (a residual connection), otherwise out = result.
+// A backend may sum the products of a 3 x 3 window with stride 1 in the order of F(2 x 2, 3 x 3) (Lavin and Gray,
+// 2016), which begins its tiles of 2 x 2 pixels at even rows of the whole image: first_row says where a band lies in
+// it.
 struct Conv2d {
   Tensor x;          // [height, width, in_channels], contiguous
   Tensor weight;     // [out_channels, in_channels, kernel, kernel]
@@ -150,7 +153,8 @@ struct Conv2d {
   std::int64_t upsample = 1;
   std::int64_t pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
   bool accumulate = false;
-  Tensor out;  // [out_height, out_width, out_channels], contiguous
+  std::int64_t first_row = 0;  // of out, in the whole image
+  Tensor out;                  // [out_height, out_width, out_channels], contiguous
 };
 
 // out[i] = table[ids[i]] (+ positions[i]).

@@ -114,21 +114,61 @@ Bounds part_bounds(const Tensor& x, const ops::LinearPart& part) {
   return bounds;
 }
 
-Products window(const ops::Conv2d& op, std::int64_t out_y, std::int64_t out_x, std::int64_t channel) {
+// Calls visit(tap, in_channel, x) for what a window sees of the image.
+template <typename F>
+void for_window(const ops::Conv2d& op, std::int64_t out_y, std::int64_t out_x, F&& visit) {
   const std::int64_t in_channels = op.x.dim(2);
   const std::int64_t kernel = op.weight.dim(2);
-  Products products;
   for (std::int64_t tap = 0; tap < kernel * kernel; ++tap) {
     const std::int64_t y = out_y * op.stride + tap / kernel - op.pad_top;
     const std::int64_t x = out_x * op.stride + tap % kernel - op.pad_left;
     if (y < 0 || x < 0 || y >= op.upsample * op.x.dim(0) || x >= op.upsample * op.x.dim(1)) continue;
     const std::int64_t pixel = y / op.upsample * op.x.dim(1) + x / op.upsample;
-    for (std::int64_t c = 0; c < in_channels; ++c) {
-      const double weight = load(op.weight, (channel * in_channels + c) * kernel * kernel + tap);
-      products.add(load(op.x, pixel * in_channels + c) * weight);
-    }
+    for (std::int64_t c = 0; c < in_channels; ++c) visit(tap, c, load(op.x, pixel * in_channels + c));
   }
+}
+
+double filter_weight(const ops::Conv2d& op, std::int64_t channel, std::int64_t in_channel, std::int64_t tap) {
+  const std::int64_t taps = op.weight.dim(2) * op.weight.dim(2);
+  return load(op.weight, (channel * op.weight.dim(1) + in_channel) * taps + tap);
+}
+
+// How often, over the points of one side of a tile of F(2, 3), the product of the magnitudes of tap i of a window and
+// of weight j counts in |A^T| (|B^T| |d| * |G| |g|), for the upper pixel of the tile; the lower is its mirror image.
+constexpr double kUpperCounts[3][3] = {{1, 0, 0}, {1, 1, 1}, {2, 1, 1}};
+
+double winograd_count(bool lower, std::int64_t tap, std::int64_t weight) {
+  return lower ? kUpperCounts[2 - tap][2 - weight] : kUpperCounts[tap][weight];
+}
+
+// The error of the window's sum by F(2 x 2, 3 x 3): what its products add up to in magnitude, by the rule for sums of
+// as many terms as there are channels, and the 12 roundings (4 each) with which pixels and filters come to the points,
+// and results back.
+double winograd_error(const ops::Conv2d& op, std::int64_t out_y, std::int64_t out_x, std::int64_t channel) {
+  const bool lower = (op.first_row + out_y) % 2 == 1;
+  const bool right = out_x % 2 == 1;
+  double magnitudes = 0;
+  for_window(op, out_y, out_x, [&](std::int64_t tap, std::int64_t c, double x) {
+    for (std::int64_t weight = 0; weight < 9; ++weight) {
+      const double count = winograd_count(lower, tap / 3, weight / 3) * winograd_count(right, tap % 3, weight % 3);
+      if (count > 0) magnitudes += count * magnitude(x * filter_weight(op, channel, c, weight));
+    }
+  });
+  return sum_error(op.x.dim(2) + 12) * magnitudes;
+}
+
+Products window(const ops::Conv2d& op, std::int64_t out_y, std::int64_t out_x, std::int64_t channel) {
+  Products products;
+  for_window(op, out_y, out_x,
+             [&](std::int64_t tap, std::int64_t c, double x) { products.add(x * filter_weight(op, channel, c, tap)); });
   return products;
+}
+
+double window_error(const ops::Conv2d& op, const Products& products, std::int64_t y, std::int64_t x,
+                    std::int64_t channel) {
+  const double direct = products.error(weights_are_rounded(op.x, op.weight));
+  if (op.weight.dim(2) != 3 || op.stride != 1) return direct;
+  return std::max(direct, winograd_error(op, y, x, channel));
 }
 
 Bounds bounds_of(const ops::Conv2d& op) {
@@ -137,7 +177,7 @@ Bounds bounds_of(const ops::Conv2d& op) {
     for (std::int64_t x = 0; x < op.out.dim(1); ++x) {
       for (std::int64_t channel = 0; channel < op.out.dim(2); ++channel) {
         const Products products = window(op, y, x, channel);
-        Uncertain result = {products.sum, products.error(weights_are_rounded(op.x, op.weight))};
+        Uncertain result = {products.sum, window_error(op, products, y, x, channel)};
         if (!op.bias.empty()) result = plus(result, load(op.bias, channel));
         const auto element = static_cast<std::int64_t>(bounds.size());
         if (op.accumulate) result = plus(result, load(op.out, element));

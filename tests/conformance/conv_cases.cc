@@ -8,6 +8,7 @@ struct ConvShape {
   std::int64_t height, width, in_channels, out_channels, kernel;
   std::int64_t stride = 1, upsample = 1;
   std::int64_t pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
+  std::int64_t first_row = 0;
 };
 
 ConvShape padded(std::int64_t height, std::int64_t width, std::int64_t in_channels, std::int64_t out_channels,
@@ -20,7 +21,7 @@ std::string name_of(const ConvShape& shape) {
   return text(shape.height) + "x" + text(shape.width) + "x" + text(shape.in_channels) + "_to" +
          text(shape.out_channels) + "_k" + text(shape.kernel) + "_s" + text(shape.stride) + "_u" +
          text(shape.upsample) + "_p" + text(shape.pad_top) + text(shape.pad_left) + text(shape.pad_bottom) +
-         text(shape.pad_right);
+         text(shape.pad_right) + (shape.first_row > 0 ? "_from" + text(shape.first_row) : "");
 }
 
 Case conv(const ConvShape& shape, DType x, DType weight, DType out, bool accumulate = false) {
@@ -45,6 +46,7 @@ Case conv(const ConvShape& shape, DType x, DType weight, DType out, bool accumul
             op.pad_bottom = shape.pad_bottom;
             op.pad_right = shape.pad_right;
             op.accumulate = accumulate;
+            op.first_row = shape.first_row;
             op.out = accumulate ? builder.input(out, out_shape) : builder.output(out, out_shape);
             return op;
           }};
@@ -81,11 +83,19 @@ std::vector<Case> conv_cases() {
                                    ConvShape{8, 8, 16, 16, 3},
                                    ConvShape{6, 9, 24, 16, 3, 1, 1, 0, 2, 1, 0},
                                    ConvShape{5, 5, 3, 16, 3, 2, 2, 1, 1, 1, 1},
-                                   ConvShape{9, 8, 16, 3, 3, 1, 2, 1, 0, 0, 1}}) {
+                                   ConvShape{9, 8, 16, 3, 3, 1, 2, 1, 0, 0, 1},
+                                   padded(1, 1, 64, 64),
+                                   padded(20, 33, 64, 64),
+                                   padded(5, 6, 80, 144),
+                                   padded(7, 5, 64, 80, 2),
+                                   ConvShape{6, 7, 64, 64, 3, 1, 1, 0, 1, 0, 1, 3},
+                                   ConvShape{4, 5, 64, 64, 3, 1, 2, 0, 1, 0, 1, 3},
+                                   ConvShape{4, 5, 64, 64, 3, 1, 2, 1, 1, 1, 1, 1}}) {
       cases.push_back(conv(shape, type, type, type));
     }
     cases.push_back(conv(padded(9, 11, 24, 24), type, type, type, true));
     cases.push_back(conv(padded(4, 6, 16, 16, 2), type, type, type, true));
+    cases.push_back(conv(padded(5, 4, 64, 64), type, type, type, true));
     cases.push_back(conv({7, 6, 16, 24, 1}, type, type, type, true));
   }
   for (const DType x : {f32, bf16}) {

@@ -1,4 +1,4 @@
-// Convolution as matrix products of gathered patches.
+// Convolution: the way that suits it.
 #pragma once
 
 #include "backend/cpu/context.h"
@@ -6,8 +6,7 @@
 
 namespace steadyflux::cpu {
 
-// What a pixel's result is does not depend on where it lies, nor on the height of the image: every product has the same
-// shape, so bands computed one by one give the bits of the whole.
+// Bands computed one by one have the bits of the whole (Conv2d::first_row).
 std::size_t scratch_bytes(Context& context, const ops::Conv2d& op);
 void run(Context& context, const ops::Conv2d& op, Arena& scratch);
 

@@ -83,22 +83,50 @@ TEST_P(CpuBackendTypes, LinearIsRightAndHasTheSameBitsAcrossEveryTileBorder) {
 
 // A band is convolved with the rows around it that its patches reach into.
 TEST_P(CpuBackendTypes, ConvolutionInBandsHasTheBitsOfTheWhole) {
-  const std::int64_t height = 21, width = 19, channels = 24, out_channels = 140, band = 7;
+  for (const std::int64_t channels : {24, 64}) {
+    const std::int64_t height = 21, width = 19, out_channels = 144, band = 7;
+    Owned x(GetParam(), {height, width, channels});
+    Owned weight(GetParam(), {out_channels, channels, 3, 3}, 2);
+    Owned whole(GetParam(), {height, width, out_channels});
+    Owned banded(GetParam(), {height, width, out_channels}, 3);
+    const auto backend = make_cpu_backend({.num_threads = 2});
+    ops::Conv2d op{.x = x.tensor, .weight = weight.tensor, .bias = {}, .out = whole.tensor};
+    op.pad_top = op.pad_bottom = op.pad_left = op.pad_right = 1;
+    run(*backend, op);
+    for (std::int64_t begin = 0; begin < height; begin += band) {
+      const std::int64_t first = std::max<std::int64_t>(0, begin - 1);
+      const std::int64_t last = std::min(height, begin + band + 1);
+      op.x = x.tensor.rows(first, last - first);
+      op.pad_top = begin == 0 ? 1 : 0;
+      op.pad_bottom = begin + band == height ? 1 : 0;
+      op.first_row = begin;
+      op.out = banded.tensor.rows(begin, band);
+      run(*backend, op);
+    }
+    EXPECT_EQ(whole.bytes(), banded.bytes()) << channels << " channels";
+  }
+}
+
+TEST_P(CpuBackendTypes, ConvolutionOfDoubledBandsHasTheBitsOfTheWhole) {
+  const std::int64_t height = 9, width = 6, channels = 64, out_channels = 80;
   Owned x(GetParam(), {height, width, channels});
   Owned weight(GetParam(), {out_channels, channels, 3, 3}, 2);
-  Owned whole(GetParam(), {height, width, out_channels});
-  Owned banded(GetParam(), {height, width, out_channels}, 3);
+  Owned whole(GetParam(), {2 * height, 2 * width, out_channels});
+  Owned banded(GetParam(), {2 * height, 2 * width, out_channels}, 3);
   const auto backend = make_cpu_backend({.num_threads = 2});
-  ops::Conv2d op{.x = x.tensor, .weight = weight.tensor, .bias = {}, .out = whole.tensor};
+  ops::Conv2d op{.x = x.tensor, .weight = weight.tensor, .bias = {}, .upsample = 2, .out = whole.tensor};
   op.pad_top = op.pad_bottom = op.pad_left = op.pad_right = 1;
   run(*backend, op);
-  for (std::int64_t begin = 0; begin < height; begin += band) {
-    const std::int64_t first = std::max<std::int64_t>(0, begin - 1);
-    const std::int64_t last = std::min(height, begin + band + 1);
+  const std::int64_t begins[] = {0, 5, 11, 18};
+  for (int band = 0; band < 3; ++band) {
+    const std::int64_t begin = begins[band], end = begins[band + 1];
+    const std::int64_t first = std::max<std::int64_t>(begin - 1, 0) / 2;
+    const std::int64_t last = std::min(height, (end + 1) / 2);
     op.x = x.tensor.rows(first, last - first);
     op.pad_top = begin == 0 ? 1 : 0;
-    op.pad_bottom = begin + band == height ? 1 : 0;
-    op.out = banded.tensor.rows(begin, band);
+    op.pad_bottom = end == 2 * height ? 1 : 0;
+    op.first_row = begin;
+    op.out = banded.tensor.rows(begin, end - begin);
     run(*backend, op);
   }
   EXPECT_EQ(whole.bytes(), banded.bytes());

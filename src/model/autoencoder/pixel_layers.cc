@@ -56,6 +56,7 @@ ops::Conv2d conv_of_rows(const Tensor& x, const ConvWeights& weights, Rows rows,
           .pad_left = halo,
           .pad_bottom = halo - (input.end - rows.end),
           .pad_right = halo,
+          .first_row = rows.begin,
           .out = out};
 }
 
