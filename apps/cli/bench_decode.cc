@@ -8,6 +8,7 @@
 #include "base/thread_pool.h"
 #include "bench_commands.h"
 #include "bench_output.h"
+#include "pipeline/bench/conv_probe.h"
 #include "pipeline/bench/decode_bench.h"
 #include "pipeline/bench/step_bench.h"
 #include "progress.h"
@@ -22,6 +23,7 @@ struct DecodeFlags {
   RequestFlags request;
   std::vector<int> modes;
   int tile_px = 0;
+  bool library = false;
   int rounds = 3;
   bool json = false;
 };
@@ -65,6 +67,17 @@ void print_table(const Json& json) {
                 mode["flops"].get<double>() * 1e-12, mode["seconds"].get<double>(),
                 mode["relative_seconds"].get<double>(), mode["same_picture"].get<bool>() ? "same" : "another");
   }
+  if (json.contains("library_seconds")) {
+    std::printf("the library's direct convolutions alone: %.1f s; the whole decode takes %.2f of that\n",
+                json["library_seconds"].get<double>(), json["of_library"].get<double>());
+  }
+}
+
+// Whole decodes over the library's convolutions, each pair of one round.
+double ratio_to(const std::vector<double>& library_seconds, const DecodeTiming& whole) {
+  std::vector<double> ratios;
+  for (std::size_t i = 0; i < library_seconds.size(); ++i) ratios.push_back(whole.seconds[i] / library_seconds[i]);
+  return bench::median(ratios);
 }
 
 int decode(const DecodeFlags& flags) {
@@ -77,8 +90,16 @@ int decode(const DecodeFlags& flags) {
   setting.height = request.height.value_or(1024);
   const auto backend = bench::processor_backend(threads);
   Progress progress(true);
+  std::unique_ptr<bench::ConvProbe> library;
+  std::vector<double> library_seconds;
+  std::function<void()> beside;
+  if (flags.library) {
+    library = std::make_unique<bench::ConvProbe>(bench::convs_of_decode(*backend, setting),
+                                                 bench::product_dtype(setting.activations), threads);
+    beside = [&] { library_seconds.push_back(library->run_round()); };
+  }
   const std::vector<DecodeTiming> timings =
-      bench::time_decode(*backend, setting, chosen_modes(flags, setting), flags.rounds, progress);
+      bench::time_decode(*backend, setting, chosen_modes(flags, setting), flags.rounds, progress, beside);
   if (progress.cancelled()) {
     std::cerr << "interrupted\n";
     return kInterrupted;
@@ -88,6 +109,10 @@ int decode(const DecodeFlags& flags) {
                {"threads", threads},       {"rounds", flags.rounds},
                {"modes", Json::array()}};
   for (const DecodeTiming& timing : timings) json["modes"].push_back(timing_json(timing));
+  if (library) {
+    json["library_seconds"] = library->total_seconds();
+    json["of_library"] = ratio_to(library_seconds, timings[0]);
+  }
   if (flags.json) {
     print(json);
   } else {
@@ -107,6 +132,10 @@ Command add_bench_decode(CLI::App& bench) {
   app.add_option("--mode", flags->modes, "Beside the whole decode, only the mode of this place in the planner's list")
       ->take_all();
   app.add_option("--tile", flags->tile_px, "Also in tiles of this many pixels a side");
+  app.add_flag(
+      "--library", flags->library,
+      "Also the decode's convolutions by the matrix library alone, direct and in its own layouts; its operands "
+      "count among the process's memory");
   app.add_option("--repeat", flags->rounds, "Rounds through the modes, of which medians are taken")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

@@ -31,4 +31,18 @@ typename Primitive::primitive_desc describe_product(const Desc& x, const Desc& w
   }
 }
 
+// A direct convolution without bias.
+template <typename Primitive = dnnl::convolution_forward, typename Desc = dnnl::memory::desc,
+          typename Dims = dnnl::memory::dims>
+typename Primitive::primitive_desc describe_convolution(const Desc& x, const Desc& w, const Desc& y,
+                                                        const Dims& strides, const Dims& before, const Dims& after) {
+  constexpr auto kKind = dnnl::prop_kind::forward_inference;
+  constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
+  if constexpr (requires { typename Primitive::desc; }) {
+    return {typename Primitive::desc(kKind, kAlgorithm, x, w, y, strides, before, after), library_engine()};
+  } else {
+    return {library_engine(), kKind, kAlgorithm, x, w, y, strides, before, after};
+  }
+}
+
 }  // namespace steadyflux::cpu

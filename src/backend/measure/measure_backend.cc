@@ -51,6 +51,24 @@ void add_gemms(std::vector<GemmTotal>& totals, const ops::LinearMany& op) {
   }
 }
 
+bool same_shape(const ConvTotal& a, const ConvTotal& b) {
+  return a.out_height == b.out_height && a.out_width == b.out_width && a.in_channels == b.in_channels &&
+         a.out_channels == b.out_channels && a.kernel == b.kernel && a.stride == b.stride;
+}
+
+void add_conv(std::vector<ConvTotal>& totals, const ops::Conv2d& op) {
+  const ConvTotal conv = {.out_height = op.out.dim(0),
+                          .out_width = op.out.dim(1),
+                          .in_channels = op.weight.dim(1),
+                          .out_channels = op.weight.dim(0),
+                          .kernel = op.weight.dim(2),
+                          .stride = op.stride};
+  auto found =
+      std::find_if(totals.begin(), totals.end(), [&](const ConvTotal& each) { return same_shape(each, conv); });
+  if (found == totals.end()) found = totals.insert(totals.end(), conv);
+  ++found->count;
+}
+
 std::string_view name_of(const ops::Op& op) {
   const auto* linear = std::get_if<ops::LinearMany>(&op);
   const auto is_int8 = [](const ops::LinearPart& part) { return part.compute == ops::Compute::kInt8; };
@@ -66,6 +84,7 @@ void MeasureBackend::run(const ops::Op& op, std::span<std::byte>) {
   const ops::Cost cost = ops::cost(op);
   add_op(trace_.ops, name_of(op), cost);
   if (const auto* linear = std::get_if<ops::LinearMany>(&op)) add_gemms(trace_.gemms, *linear);
+  if (const auto* conv = std::get_if<ops::Conv2d>(&op)) add_conv(trace_.convs, *conv);
   add_to(trace_.total, cost);
 }
 

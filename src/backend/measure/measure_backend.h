@@ -30,10 +30,22 @@ struct GemmTotal {
   std::int64_t count = 0;
 };
 
+// The runs of one convolution.
+struct ConvTotal {
+  std::int64_t out_height = 0;
+  std::int64_t out_width = 0;
+  std::int64_t in_channels = 0;
+  std::int64_t out_channels = 0;
+  std::int64_t kernel = 0;
+  std::int64_t stride = 0;
+  std::int64_t count = 0;
+};
+
 // What a piece of forward code asked of its backend. The memory it needs is what Arena::measuring() tells.
 struct Trace {
   std::vector<OpTotal> ops;      // in the order in which each kind first ran
   std::vector<GemmTotal> gemms;  // the linear layers, in the order in which each shape first ran
+  std::vector<ConvTotal> convs;  // likewise
   ops::Cost total;
 };
 

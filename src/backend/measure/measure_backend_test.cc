@@ -112,6 +112,28 @@ TEST(Measure, DownloadsZerosAndStillChecksSizes) {
   EXPECT_THROW(measure.download(tensor, std::as_writable_bytes(std::span(host)).first(4)), Error);
 }
 
+TEST(Measure, CountsConvolutionsOfOneShapeTogether) {
+  ScratchOnly target;
+  MeasureBackend measure(target);
+  const auto fake = [](const Shape& shape) { return Tensor(reinterpret_cast<std::byte*>(128), DType::kF32, shape); };
+  ops::Conv2d conv = {.x = fake({4, 6, 2}), .weight = fake({5, 2, 1, 1}), .out = fake({4, 6, 5})};
+  measure.run(conv, {});
+  measure.run(conv, {});
+  conv.x = fake({2, 3, 2});
+  conv.upsample = 2;
+  measure.run(conv, {});
+  conv.stride = 2;
+  conv.out = fake({2, 3, 5});
+  measure.run(conv, {});
+  const std::vector<ConvTotal>& convs = measure.trace().convs;
+  ASSERT_EQ(convs.size(), 2u);
+  EXPECT_EQ(convs[0].count, 3);
+  EXPECT_EQ(convs[0].out_width, 6);
+  EXPECT_EQ(convs[0].in_channels, 2);
+  EXPECT_EQ(convs[0].out_channels, 5);
+  EXPECT_EQ(convs[1].stride, 2);
+}
+
 TEST(Measure, KeepsLayersInIntegersApart) {
   ScratchOnly target;
   MeasureBackend measure(target);

@@ -77,6 +77,13 @@ class DecodeBench {
     return timing;
   }
 
+  std::vector<ConvTotal> convs() {
+    MeasureBackend measuring(backend_);
+    Arena arena = Arena::measuring();
+    run(Executor(measuring, arena), {});
+    return measuring.trace().convs;
+  }
+
   void time(DecodeTiming& timing) {
     const auto begin = std::chrono::steady_clock::now();
     const auto region = backend_.reserve(timing.arena_bytes);
@@ -116,8 +123,13 @@ class DecodeBench {
 
 }  // namespace
 
+std::vector<ConvTotal> convs_of_decode(Backend& backend, const DecodeSetting& setting) {
+  return DecodeBench(backend, setting).convs();
+}
+
 std::vector<DecodeTiming> time_decode(Backend& backend, const DecodeSetting& setting,
-                                      const std::vector<DecodeMode>& modes, int rounds, Observer& observer) {
+                                      const std::vector<DecodeMode>& modes, int rounds, Observer& observer,
+                                      const std::function<void()>& beside) {
   DecodeBench bench(backend, setting);
   std::vector<DecodeTiming> timings;
   for (const DecodeMode& mode : modes) timings.push_back(bench.measure(mode));
@@ -127,6 +139,7 @@ std::vector<DecodeTiming> time_decode(Backend& backend, const DecodeSetting& set
       bench.time(timing);
       timing.relative_seconds.push_back(timing.seconds.back() / timings[0].seconds.back());
     }
+    if (beside) beside();
   }
   return timings;
 }

@@ -2,9 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
-#include "backend/backend.h"
+#include "backend/measure/measure_backend.h"
 #include "model/autoencoder/autoencoder.h"
 #include "steadyflux/steadyflux.h"
 
@@ -30,9 +31,14 @@ struct DecodeTiming {
   bool same_picture = true;              // as that of the first mode, in every round
 };
 
+// The convolutions of a whole decode.
+std::vector<ConvTotal> convs_of_decode(Backend& backend, const DecodeSetting& setting);
+
 // Decodes made-up latents with made-up weights, held in memory throughout, by each of `modes` in turn, `rounds` times.
-// Ends early, with the rounds so far, when `observer` cancels.
+// `beside`, if given, is called once a round: for what is to be timed in turns with them, whose memory then counts in
+// peak_process_bytes. Ends early, with the rounds so far, when `observer` cancels.
 std::vector<DecodeTiming> time_decode(Backend& backend, const DecodeSetting& setting,
-                                      const std::vector<DecodeMode>& modes, int rounds, Observer& observer);
+                                      const std::vector<DecodeMode>& modes, int rounds, Observer& observer,
+                                      const std::function<void()>& beside = {});
 
 }  // namespace steadyflux::bench
