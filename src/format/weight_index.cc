@@ -77,24 +77,6 @@ std::map<std::string, std::string> read_weight_map(const fs::path& index) {
   return result;
 }
 
-WeightIndex open_shards(const fs::path& directory, const fs::path& index) {
-  const std::map<std::string, std::string> weight_map = read_weight_map(index);
-  std::set<std::string> shards;
-  for (const auto& [tensor, shard] : weight_map) shards.insert(shard);
-  std::vector<std::shared_ptr<const ReadableFile>> files;
-  files.reserve(shards.size());
-  for (const std::string& shard : shards) files.push_back(open_file(directory / shard));
-  WeightIndex result(directory.string(), std::move(files));
-  for (const auto& [tensor, shard] : weight_map) {
-    const WeightEntry* entry = result.find(tensor);
-    if (entry == nullptr || result.file(*entry).name() != (directory / shard).string()) {
-      fail(ErrorCode::kInvalidFile, index.string(), " says that \"", printable(tensor), "\" is in ", shard,
-           ", where it is not");
-    }
-  }
-  return result;
-}
-
 std::vector<TensorInfo> read_tensors(const ReadableFile& file) {
   return is_gguf(file) ? read_gguf_header(file).tensors : read_safetensors_header(file).tensors;
 }
@@ -114,19 +96,47 @@ fs::path find_gguf(const fs::path& directory) {
 }  // namespace
 
 WeightIndex::WeightIndex(std::string component, std::vector<std::shared_ptr<const ReadableFile>> files)
-    : component_(std::move(component)), files_(std::move(files)) {
-  for (std::uint32_t i = 0; i < files_.size(); ++i) {
-    identities_.push_back(files_[i]->identity());
-    for (TensorInfo& tensor : read_tensors(*files_[i])) {
+    : WeightIndex(with_scales_apart(std::move(component), std::move(files))) {
+  join_scales(entries_, files_);
+}
+
+WeightIndex WeightIndex::with_scales_apart(std::string component,
+                                           std::vector<std::shared_ptr<const ReadableFile>> files) {
+  WeightIndex result;
+  result.component_ = std::move(component);
+  result.files_ = std::move(files);
+  for (std::uint32_t i = 0; i < result.files_.size(); ++i) {
+    const ReadableFile& file = *result.files_[i];
+    result.identities_.push_back(file.identity());
+    for (TensorInfo& tensor : read_tensors(file)) {
       WeightEntry entry{tensor.dtype, std::move(tensor.shape), {i, tensor.offset, tensor.num_bytes}};
-      const auto [it, added] = entries_.try_emplace(std::move(tensor.name), std::move(entry));
+      const auto [it, added] = result.entries_.try_emplace(std::move(tensor.name), std::move(entry));
       if (!added) {
-        fail(ErrorCode::kInvalidFile, "\"", printable(it->first), "\" is in both ", file(it->second).name(), " and ",
-             files_[i]->name());
+        fail(ErrorCode::kInvalidFile, "\"", printable(it->first), "\" is in both ", result.file(it->second).name(),
+             " and ", file.name());
       }
     }
   }
-  join_scales(entries_, files_);
+  return result;
+}
+
+WeightIndex WeightIndex::open_shards(const fs::path& directory, const fs::path& index) {
+  const std::map<std::string, std::string> weight_map = read_weight_map(index);
+  std::set<std::string> shards;
+  for (const auto& [tensor, shard] : weight_map) shards.insert(shard);
+  std::vector<std::shared_ptr<const ReadableFile>> files;
+  files.reserve(shards.size());
+  for (const std::string& shard : shards) files.push_back(open_file(directory / shard));
+  WeightIndex result = with_scales_apart(directory.string(), std::move(files));
+  for (const auto& [tensor, shard] : weight_map) {
+    const WeightEntry* entry = result.find(tensor);
+    if (entry == nullptr || result.file(*entry).name() != (directory / shard).string()) {
+      fail(ErrorCode::kInvalidFile, index.string(), " says that \"", printable(tensor), "\" is in ", shard,
+           ", where it is not");
+    }
+  }
+  join_scales(result.entries_, result.files_);
+  return result;
 }
 
 WeightIndex WeightIndex::open(const fs::path& directory, std::string_view stem) {

@@ -51,6 +51,12 @@ class WeightIndex {
   std::uint64_t total_bytes() const;
 
  private:
+  WeightIndex() = default;
+
+  // As the public constructor, with every tensor of the files by itself.
+  static WeightIndex with_scales_apart(std::string component, std::vector<std::shared_ptr<const ReadableFile>> files);
+  static WeightIndex open_shards(const std::filesystem::path& directory, const std::filesystem::path& index);
+
   std::string component_;
   std::vector<std::shared_ptr<const ReadableFile>> files_;
   std::vector<FileIdentity> identities_;

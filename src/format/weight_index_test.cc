@@ -73,6 +73,21 @@ TEST_F(WeightIndexTest, OpensShards) {
   EXPECT_EQ(byte, std::byte{'x'});
 }
 
+TEST_F(WeightIndexTest, OpensShardsWhoseIndexListsScales) {
+  const std::string codes(6, 'c');
+  const std::string scales(8, 's');
+  const std::vector<TensorBytes> first = {{{"a.weight", DType::kI8, {2, 3}}, std::as_bytes(std::span(codes))}};
+  const std::vector<TensorBytes> second = {{{"a.weight_scale", DType::kF32, {2}}, std::as_bytes(std::span(scales))}};
+  write_safetensors(directory_ / "model-1.safetensors", first);
+  write_safetensors(directory_ / "model-2.safetensors", second);
+  put_index(R"({"a.weight": "model-1.safetensors", "a.weight_scale": "model-2.safetensors"})");
+  const WeightIndex index = open();
+  EXPECT_EQ(index.entries().size(), 1U);
+  EXPECT_EQ(index.total_bytes(), 14U);
+  put_index(R"({"a.weight": "model-1.safetensors", "a.weight_scale": "model-1.safetensors"})");
+  expect_refused(ErrorCode::kInvalidFile, "a.weight_scale");
+}
+
 TEST_F(WeightIndexTest, OpensTheOnlyGgufWhereThereAreNoSafetensors) {
   put_gguf("flux-Q8_0.gguf");
   const WeightIndex index = open();
