@@ -42,7 +42,7 @@ Rates default_rates(int threads) {
   rates.f32 = {.linear_flops = 60 * kGiga * workers,
                .int8_flops = 75 * kGiga * workers,
                .attention_flops = 40 * kGiga * workers,
-               .conv_flops = 45 * kGiga * workers,
+               .conv_flops = 90 * kGiga * workers,
                .other_bytes = 8 * kGiga};
   rates.bf16 = rates.f32;
   rates.disk_bytes = 2 * kGiga;

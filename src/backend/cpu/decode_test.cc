@@ -7,10 +7,10 @@
 #include <random>
 #include <vector>
 
-#include "backend/cpu/for_each_target.h"
 #include "base/bf16.h"
 #include "base/half.h"
 #include "tensor/codec.h"
+#include "tensor/encode/for_each_target.h"
 
 namespace steadyflux::cpu {
 namespace {

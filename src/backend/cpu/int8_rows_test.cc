@@ -7,8 +7,8 @@
 #include <random>
 #include <vector>
 
-#include "backend/cpu/for_each_target.h"
 #include "base/bf16.h"
+#include "tensor/encode/for_each_target.h"
 
 namespace steadyflux::cpu {
 namespace {

@@ -2,13 +2,13 @@
 
 #include <cstring>
 
+#include "backend/cpu/conv_filters.h"
 #include "backend/cpu/convert.h"
 #include "backend/cpu/epilogue.h"
 
 namespace steadyflux::cpu {
 namespace {
 
-constexpr std::int64_t kTileCols = 128;
 // Patches are gathered for as many pixels as keep them in a core's L2. The copy costs about 1/100 of the products.
 constexpr std::int64_t kPatchBytes = 1 << 20;
 constexpr std::int64_t kLeastPixels = 64;
@@ -59,48 +59,29 @@ struct Scratch {
 // Prepares the products and lays the scratch out.
 Scratch prepare(Context& context, const ops::Conv2d& op, Arena& arena) {
   const Plan plan = plan_of(context, op);
-  const std::int64_t col_tiles = ceil_div(plan.out_channels, kTileCols);
-  std::size_t library_bytes = 0;
-  std::size_t packed_bytes = 0;
-  for (const std::int64_t tile : {std::int64_t{0}, col_tiles - 1}) {
-    const MatmulShape shape = product_shape(plan, block_at(tile, kTileCols, plan.out_channels).count);
-    library_bytes = std::max(library_bytes, context.products.prepare(shape));
-    packed_bytes = std::max(packed_bytes, context.products.packed_bytes(shape));
-  }
+  const ConvProducts products =
+      prepare_conv_products(context, plan.out_channels, [&](std::int64_t cols) { return product_shape(plan, cols); });
   const auto element_bytes = static_cast<std::int64_t>(dtype_bytes(plan.compute));
-  const auto tile_bytes = static_cast<std::int64_t>(align_up(packed_bytes, Arena::kAlignment));
-  const std::int64_t cols = std::min(plan.out_channels, kTileCols);
+  const std::int64_t cols = std::min(plan.out_channels, kConvCols);
   const std::int64_t filters_bytes = cols * plan.depth * element_bytes;
-  return {allocate_shared<std::byte>(arena, col_tiles * tile_bytes),
+  return {allocate_shared<std::byte>(arena, products.num_tiles * products.packed_bytes),
           allocate_shared<float>(arena, plan.out_channels),
           {context, arena, std::max(plan.pixels * plan.depth * element_bytes, filters_bytes)},
-          {context, arena, std::max(plan.pixels * cols, 2 * plan.depth)},
-          {context, arena, static_cast<std::int64_t>(library_bytes)},
-          tile_bytes};
-}
-
-// One output channel's weights from [in_channels, kernel * kernel] to [kernel * kernel, in_channels]: the order in
-// which a patch lies in memory. `buffer` holds two filters.
-void reorder_filter(const Plan& plan, const Tensor& weight, std::int64_t channel, float* buffer, std::byte* out) {
-  const std::int64_t taps = plan.kernel * plan.kernel;
-  const auto depth = static_cast<std::size_t>(plan.depth);
-  const float* filter = widen(row_address(weight, channel), weight.dtype, buffer, depth);
-  float* reordered = buffer + plan.depth;
-  for (std::int64_t i = 0; i < plan.in_channels; ++i) {
-    for (std::int64_t tap = 0; tap < taps; ++tap) reordered[tap * plan.in_channels + i] = filter[i * taps + tap];
-  }
-  convert(reinterpret_cast<const std::byte*>(reordered), DType::kF32, out, plan.compute, depth);
+          {context, arena, std::max(plan.pixels * cols, taps_buffer_floats(op.weight))},
+          {context, arena, products.library_bytes},
+          products.packed_bytes};
 }
 
 // Packs the weights of one column tile. The worker's blocks for patches and sums serve as buffers.
 void pack_tile(const Context& context, const Plan& plan, const ops::Conv2d& op, const Scratch& scratch,
                std::int64_t tile, int worker) {
-  const Block cols = block_at(tile, kTileCols, plan.out_channels);
+  const Block cols = block_at(tile, kConvCols, plan.out_channels);
   const std::size_t filter_bytes = static_cast<std::size_t>(plan.depth) * dtype_bytes(plan.compute);
   std::byte* filters = scratch.patches[worker];
   for (std::int64_t i = 0; i < cols.count; ++i) {
-    reorder_filter(plan, op.weight, cols.begin + i, scratch.sums[worker],
-                   filters + static_cast<std::size_t>(i) * filter_bytes);
+    const float* taps = taps_of(op.weight, cols.begin + i, scratch.sums[worker]);
+    convert(reinterpret_cast<const std::byte*>(taps), DType::kF32, filters + static_cast<std::size_t>(i) * filter_bytes,
+            plan.compute, static_cast<std::size_t>(plan.depth));
   }
   context.products.pack(product_shape(plan, cols.count), worker, filters, scratch.weights + tile * scratch.tile_bytes,
                         scratch.of_library[worker]);
@@ -168,8 +149,8 @@ void run_pixels(const Context& context, const Plan& plan, const ops::Conv2d& op,
               static_cast<std::size_t>(plan.pixels - pixels.count) * patch_bytes);
 
   float* sums = scratch.sums[worker];
-  for (std::int64_t tile = 0; tile * kTileCols < plan.out_channels; ++tile) {
-    const Block cols = block_at(tile, kTileCols, plan.out_channels);
+  for (std::int64_t tile = 0; tile * kConvCols < plan.out_channels; ++tile) {
+    const Block cols = block_at(tile, kConvCols, plan.out_channels);
     context.products.run(product_shape(plan, cols.count), worker, patches, scratch.weights + tile * scratch.tile_bytes,
                          sums, scratch.of_library[worker]);
     const Epilogue epilogue{.bias = op.bias ? scratch.bias + cols.begin : nullptr, .accumulate = op.accumulate};
@@ -191,7 +172,7 @@ void run_patch_conv(Context& context, const ops::Conv2d& op, Arena& arena) {
   const Plan plan = plan_of(context, op);
   const Scratch scratch = prepare(context, op, arena);
   widen_vector(op.bias, scratch.bias);
-  context.parallel(ceil_div(plan.out_channels, kTileCols),
+  context.parallel(ceil_div(plan.out_channels, kConvCols),
                    [&](std::int64_t tile, int worker) { pack_tile(context, plan, op, scratch, tile, worker); });
   context.parallel(ceil_div(plan.num_pixels, plan.pixels), [&](std::int64_t task, int worker) {
     run_pixels(context, plan, op, scratch, block_at(task, plan.pixels, plan.num_pixels), worker);

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <vector>
 
-#include "backend/cpu/for_each_target.h"
 #include "backend/cpu/softmax.h"
+#include "tensor/encode/for_each_target.h"
 
 namespace steadyflux::cpu {
 namespace {

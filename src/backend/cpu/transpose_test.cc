@@ -1,10 +1,9 @@
 #include "backend/cpu/transpose.h"
+#include "tensor/encode/for_each_target.h"
 
 #include <gtest/gtest.h>
 
 #include <vector>
-
-#include "backend/cpu/for_each_target.h"
 
 namespace steadyflux::cpu {
 namespace {

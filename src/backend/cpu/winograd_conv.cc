@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 
+#include "backend/cpu/conv_filters.h"
 #include "backend/cpu/convert.h"
 #include "backend/cpu/epilogue.h"
 #include "backend/cpu/winograd_transforms.h"
@@ -10,7 +11,6 @@
 namespace steadyflux::cpu {
 namespace {
 
-constexpr std::int64_t kTileCols = 128;
 // Tiles are taken at a time that keep their points near a core's L2.
 constexpr std::int64_t kPointsBytes = 2 << 20;
 constexpr std::int64_t kLeastTiles = 32;
@@ -80,42 +80,28 @@ struct Scratch {
 // Prepares the products and lays the scratch out.
 Scratch prepare(Context& context, const ops::Conv2d& op, Arena& arena) {
   const Plan plan = plan_of(op);
-  const std::int64_t col_tiles = ceil_div(plan.out_channels, kTileCols);
-  std::size_t library_bytes = 0;
-  std::size_t packed_bytes = 0;
-  for (const std::int64_t tile : {std::int64_t{0}, col_tiles - 1}) {
-    const MatmulShape shape = product_shape(plan, block_at(tile, kTileCols, plan.out_channels).count);
-    library_bytes = std::max(library_bytes, context.products.prepare(shape));
-    packed_bytes = std::max(packed_bytes, context.products.packed_bytes(shape));
-  }
-  const auto step_bytes = static_cast<std::int64_t>(align_up(packed_bytes, Arena::kAlignment));
-  const std::int64_t cols = std::min(plan.out_channels, kTileCols);
+  const ConvProducts products =
+      prepare_conv_products(context, plan.out_channels, [&](std::int64_t cols) { return product_shape(plan, cols); });
+  const std::int64_t cols = std::min(plan.out_channels, kConvCols);
   const std::int64_t filters = plan.points * cols * plan.in_channels;
-  Scratch scratch{allocate_shared<std::byte>(arena, col_tiles * plan.points * step_bytes),
-                  allocate_shared<float>(arena, plan.out_channels),
-                  allocate_shared<std::byte>(arena, plan.in_channels * static_cast<std::int64_t>(sizeof(float))),
-                  {context, arena, std::max(plan.points * plan.input_step(), filters)},
-                  {context, arena, std::max(plan.points * plan.products_step(cols), 2 * 9 * plan.in_channels)},
-                  {context, arena, 4 * cols},
-                  {context, arena, static_cast<std::int64_t>(library_bytes)},
-                  step_bytes};
-  return scratch;
+  return {allocate_shared<std::byte>(arena, products.num_tiles * plan.points * products.packed_bytes),
+          allocate_shared<float>(arena, plan.out_channels),
+          allocate_shared<std::byte>(arena, plan.in_channels * static_cast<std::int64_t>(sizeof(float))),
+          {context, arena, std::max(plan.points * plan.input_step(), filters)},
+          {context, arena, std::max(plan.points * plan.products_step(cols), taps_buffer_floats(op.weight))},
+          {context, arena, 4 * cols},
+          {context, arena, products.library_bytes},
+          products.packed_bytes};
 }
 
 // The filters of one column tile at all points, packed.
 void pack_tile(const Context& context, const Plan& plan, const ops::Conv2d& op, const Scratch& scratch,
                std::int64_t col_tile, int worker) {
-  const Block cols = block_at(col_tile, kTileCols, plan.out_channels);
+  const Block cols = block_at(col_tile, kConvCols, plan.out_channels);
   float* points = scratch.input[worker];
   const std::int64_t step = cols.count * plan.in_channels;
   for (std::int64_t i = 0; i < cols.count; ++i) {
-    const std::int64_t depth = 9 * plan.in_channels;
-    float* taps = scratch.products[worker] + depth;
-    const float* filter = widen(row_address(op.weight, cols.begin + i), op.weight.dtype, scratch.products[worker],
-                                static_cast<std::size_t>(depth));
-    for (std::int64_t c = 0; c < plan.in_channels; ++c) {
-      for (std::int64_t tap = 0; tap < 9; ++tap) taps[tap * plan.in_channels + c] = filter[c * 9 + tap];
-    }
+    const float* taps = taps_of(op.weight, cols.begin + i, scratch.products[worker]);
     winograd_filter(plan.side, taps, plan.in_channels, {points + i * plan.in_channels, step});
   }
   for (std::int64_t point = 0; point < plan.points; ++point) {
@@ -198,8 +184,8 @@ void run_tiles(const Context& context, const Plan& plan, const ops::Conv2d& op, 
   }
 
   float* products = scratch.products[worker];
-  for (std::int64_t col_tile = 0; col_tile * kTileCols < plan.out_channels; ++col_tile) {
-    const Block cols = block_at(col_tile, kTileCols, plan.out_channels);
+  for (std::int64_t col_tile = 0; col_tile * kConvCols < plan.out_channels; ++col_tile) {
+    const Block cols = block_at(col_tile, kConvCols, plan.out_channels);
     const std::int64_t step = plan.products_step(cols.count);
     for (std::int64_t point = 0; point < plan.points; ++point) {
       context.products.run(product_shape(plan, cols.count), worker, input + point * plan.input_step(),
@@ -234,7 +220,7 @@ void run_winograd_conv(Context& context, const ops::Conv2d& op, Arena& arena) {
   const Scratch scratch = prepare(context, op, arena);
   widen_vector(op.bias, scratch.bias);
   std::memset(scratch.no_pixel, 0, static_cast<std::size_t>(plan.in_channels) * sizeof(float));
-  context.parallel(ceil_div(plan.out_channels, kTileCols),
+  context.parallel(ceil_div(plan.out_channels, kConvCols),
                    [&](std::int64_t tile, int worker) { pack_tile(context, plan, op, scratch, tile, worker); });
   context.parallel(ceil_div(plan.num_tiles, plan.tiles), [&](std::int64_t task, int worker) {
     run_tiles(context, plan, op, scratch, block_at(task, plan.tiles, plan.num_tiles), worker);

@@ -8,27 +8,15 @@
 #include <vector>
 
 #include "base/error.h"
-#include "hwy/targets.h"
 #include "tensor/codec.h"
 #include "tensor/codec_goldens.h"
+#include "tensor/encode/for_each_target.h"
 
 namespace steadyflux::codec {
 namespace {
 
 constexpr DType kEncoded[] = {DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0,
                               DType::kQ5_1, DType::kQ4K,  DType::kQ5K,  DType::kQ6K};
-
-// Runs `body` once with the kernels of each instruction set this processor has.
-template <typename Body>
-void for_each_target(const Body& body) {
-  for (std::int64_t targets = hwy::SupportedTargets(); targets != 0; targets &= targets - 1) {
-    const std::int64_t target = targets & -targets;
-    SCOPED_TRACE(hwy::TargetName(target));
-    hwy::SetSupportedTargetsForTest(target);
-    body();
-    hwy::SetSupportedTargetsForTest(0);
-  }
-}
 
 std::vector<float> normal_values(std::size_t count, float spread = 0.05f) {
   std::mt19937 random(7);

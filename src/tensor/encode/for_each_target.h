@@ -1,4 +1,4 @@
-// For this room's tests: kernels under every instruction set.
+// For tests: vector kernels under every instruction set.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 
 #include "hwy/targets.h"
 
-namespace steadyflux::cpu {
+namespace steadyflux {
 
 // Runs `body` once with the kernels of each instruction set this processor has.
 template <typename Body>
@@ -21,4 +21,4 @@ void for_each_target(const Body& body) {
   }
 }
 
-}  // namespace steadyflux::cpu
+}  // namespace steadyflux
