@@ -54,8 +54,8 @@ Command add_doctor(CLI::App& program) {
   app.add_option("--model", flags->model, "The model whose disk is measured: a directory, \"spark\", or an ID")
       ->capture_default_str();
   app.add_option("--prompt-cache", flags->cache, "The directory whose disk is measured as the cache's");
-  app.add_option("--device", flags->device, "What computes: auto, cpu or simulated")
-      ->check(CLI::IsMember({"auto", "cpu", "simulated"}))
+  app.add_option("--device", flags->device, "What computes: auto, cpu, cuda, cuda:N or simulated")
+      ->check(check_device, "")
       ->capture_default_str();
   app.add_option("--threads", flags->threads, "Worker threads; 0: one per processor")
       ->check(CLI::Range(0, 1024))

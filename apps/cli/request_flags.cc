@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "component_flags.h"
+#include "pipeline/make_backend.h"
 #include "pipeline/user_cache_dir.h"
 
 namespace steadyflux::cli {
@@ -115,6 +116,10 @@ std::filesystem::path rates_path() {
   return directory.empty() ? directory : directory / "rates.json";
 }
 
+std::string check_device(const std::string& text) {
+  return is_device_name(text) ? "" : "'" + text + "' is none of " + kDeviceNames;
+}
+
 std::uint64_t parse_fixed_budget(const std::string& flag, const std::string& text) {
   const std::uint64_t bytes = parse_bytes(text);
   if (bytes == 0) throw CLI::ValidationError(flag, "a budget of nothing fits nothing");
@@ -161,8 +166,9 @@ void RequestFlags::add_budget_flag(CLI::App& app) {
 void RequestFlags::add_device_flags(CLI::App& app) {
   app.add_option(
          "--device", engine_.device,
-         "What computes: auto, cpu; or simulated: a card of 8 GiB or --vram, played by the processor, for tests")
-      ->check(CLI::IsMember({"auto", "cpu", "simulated"}))
+         "What computes: auto, cpu; cuda or cuda:N, an NVIDIA card, where the build has it (not yet run on one); or "
+         "simulated: a card of 8 GiB or --vram, played by the processor, for tests")
+      ->check(check_device, "")
       ->capture_default_str();
   app.add_option_function<std::string>(
       "--vram", [this](const std::string& text) { set_vram(text, engine_); },

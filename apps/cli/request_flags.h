@@ -13,6 +13,9 @@ namespace steadyflux::cli {
 // Where doctor keeps what it measured; empty when the environment names no home.
 std::filesystem::path rates_path();
 
+// For CLI11: what is wrong with the name of a device; empty if nothing is.
+std::string check_device(const std::string& text);
+
 // A size above nothing. Throws CLI::ValidationError that names the flag, or Error(kInvalidArgument).
 std::uint64_t parse_fixed_budget(const std::string& flag, const std::string& text);
 

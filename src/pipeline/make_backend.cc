@@ -1,8 +1,11 @@
 #include "pipeline/make_backend.h"
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
 
 #include "backend/cpu/cpu_backend.h"
+#include "backend/cuda_backend.h"
 #include "backend/reference/reference_backend.h"
 #include "backend/simulated/simulated_device.h"
 #include "base/error.h"
@@ -12,6 +15,19 @@
 
 namespace steadyflux {
 namespace {
+
+// The number in "cuda" or "cuda:N".
+std::optional<int> cuda_device(std::string_view name) {
+  constexpr std::string_view kCuda = "cuda";
+  if (name == kCuda) return 0;
+  if (!name.starts_with(kCuda) || name.substr(kCuda.size(), 1) != ":") return std::nullopt;
+  const std::string_view digits = name.substr(kCuda.size() + 1);
+  const char* const end = digits.data() + digits.size();
+  int number = 0;
+  const auto [rest, error] = std::from_chars(digits.data(), end, number);
+  if (error != std::errc{} || rest != end || number < 0) return std::nullopt;
+  return number;
+}
 
 std::unique_ptr<Backend> make_host_backend(const EngineOptions& options, const SystemMemory& system) {
   if (options.reference_backend) return make_reference_backend();
@@ -23,6 +39,10 @@ std::unique_ptr<Backend> make_host_backend(const EngineOptions& options, const S
 
 }  // namespace
 
+bool is_device_name(std::string_view name) {
+  return name == "auto" || name == "cpu" || name == "simulated" || cuda_device(name).has_value();
+}
+
 std::unique_ptr<Backend> make_backend(const EngineOptions& options, const SystemMemory& system) {
   if (options.device == "simulated") {
     const SimulatedDevice& device = options.simulated_device;
@@ -31,8 +51,9 @@ std::unique_ptr<Backend> make_backend(const EngineOptions& options, const System
                                   .copy_bytes_per_second = device.copy_bytes_per_second,
                                   .copy_latency_seconds = device.copy_latency_seconds});
   }
-  if (options.device != "auto" && options.device != "cpu") {
-    fail(ErrorCode::kInvalidArgument, "there is no device '", options.device, "'; auto, cpu and simulated are known");
+  if (const std::optional<int> device = cuda_device(options.device)) return make_cuda_backend({.device = *device});
+  if (!is_device_name(options.device)) {
+    fail(ErrorCode::kInvalidArgument, "there is no device '", options.device, "'; ", kDeviceNames, " are known");
   }
   if (options.vram_bytes > 0) {
     fail(ErrorCode::kInvalidArgument, "a budget of device memory has no effect on a device that uses the host's");

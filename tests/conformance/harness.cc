@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <sstream>
 
@@ -100,16 +101,15 @@ Expectation::Expectation(const Case& each) : case_(each) {
   bounds_ = error_bounds(build(each, image.data()).op);
 }
 
-std::vector<std::string> Expectation::violations(Backend& backend) const {
+Verdict Expectation::judge(Backend& backend) const {
   const Outcome outcome = run_case(backend, case_);
-  std::vector<std::string> all = expected_.violations;
-  all.insert(all.end(), outcome.violations.begin(), outcome.violations.end());
-  for (std::size_t i = 0; i < bounds_.size(); ++i) compare(i, outcome.image, all);
-  return all;
+  Verdict verdict = {expected_.violations, 0};
+  verdict.violations.insert(verdict.violations.end(), outcome.violations.begin(), outcome.violations.end());
+  for (std::size_t i = 0; i < bounds_.size(); ++i) compare(i, outcome.image, verdict);
+  return verdict;
 }
 
-void Expectation::compare(std::size_t output, const std::vector<std::byte>& image,
-                          std::vector<std::string>& violations) const {
+void Expectation::compare(std::size_t output, const std::vector<std::byte>& image, Verdict& verdict) const {
   const auto tensor_in = [&](const std::vector<std::byte>& block) {
     return outputs_of(build(case_, address_of(block)).op).at(output);
   };
@@ -121,18 +121,24 @@ void Expectation::compare(std::size_t output, const std::vector<std::byte>& imag
     const double value = element(got, i);
     const double right = element(expected, i);
     const double allowed = allowed_difference(right, bounds.at(static_cast<std::size_t>(i)), got.dtype);
+    const double error = std::fabs(value - right);
     // Written so that NaN, the poison, is wrong.
-    if (std::fabs(value - right) <= allowed) continue;
+    if (error <= allowed) {
+      if (error > 0) verdict.worst = std::max(verdict.worst, error / allowed);
+      continue;
+    }
+    verdict.worst =
+        std::isnan(error) ? std::numeric_limits<double>::infinity() : std::max(verdict.worst, error / allowed);
     if (++num_wrong > kMaxReported) continue;
     std::ostringstream text;
     text.precision(9);
     text << "output " << output << " " << got.shape.to_string() << " element " << i << ": got " << value
          << ", expected " << right << " within " << allowed;
-    violations.push_back(text.str());
+    verdict.violations.push_back(text.str());
   }
   if (num_wrong > kMaxReported) {
-    violations.push_back(std::to_string(num_wrong) + " of " + std::to_string(got.shape.num_elements()) +
-                         " elements are wrong");
+    verdict.violations.push_back(std::to_string(num_wrong) + " of " + std::to_string(got.shape.num_elements()) +
+                                 " elements are wrong");
   }
 }
 

@@ -22,17 +22,23 @@ Outcome run_case(Backend& backend, const Case& each);
 std::vector<std::byte> with_outputs_of(const Case& each, std::vector<std::byte> image,
                                        const std::vector<std::byte>& other);
 
+// What came of a case.
+struct Verdict {
+  std::vector<std::string> violations;  // everything wrong, the first few elements of each output; none: it conforms
+  double worst = 0;                     // the largest error of an element, as a fraction of what is allowed
+};
+
 // The reference's results for one case and how far another backend may be from them.
 // Holds both. Thread rule: const use from any thread.
 class Expectation {
  public:
   explicit Expectation(const Case& each);
 
-  // Everything wrong with the backend's outcome, the first few elements of each output; nothing when it conforms.
-  std::vector<std::string> violations(Backend& backend) const;
+  Verdict judge(Backend& backend) const;
+  std::vector<std::string> violations(Backend& backend) const { return judge(backend).violations; }
 
  private:
-  void compare(std::size_t output, const std::vector<std::byte>& image, std::vector<std::string>& violations) const;
+  void compare(std::size_t output, const std::vector<std::byte>& image, Verdict& verdict) const;
 
   Case case_;
   Outcome expected_;

@@ -76,6 +76,10 @@ const BadFlags kBadFlags[] = {
     {"absurd_threads", {"--threads", "1000000"}, {"--threads", "1000000"}},
     {"unknown_dtype", {"--dtype", "f8"}, {"--dtype", "f8"}},
     {"unknown_noise", {"--noise", "f8"}, {"--noise", "f8"}},
+    {"unknown_device", {"--device", "gpu"}, {"--device", "'gpu'", "cuda:N"}},
+    {"device_without_number", {"--device", "cuda:"}, {"--device", "'cuda:'"}},
+    {"negative_device", {"--device", "cuda:-1"}, {"--device", "'cuda:-1'"}},
+    {"device_not_a_number", {"--device", "cuda:1st"}, {"--device", "'cuda:1st'"}},
     {"unknown_flag", {"--fast"}, {"--fast"}},
     {"flag_without_value", {"--guidance"}, {"--guidance"}},
     {"no_name_of_a_transformer", {"--transformer", ""}, {"--transformer", "empty"}},
@@ -121,6 +125,14 @@ TEST_F(BadCommandTest, EncodersHaveNoEffectOnEmbeddings) {
     expect_refused(run({command, "--model", model().string(), "--embeds", "e.safetensors", "--text-encoder", "c.gguf"}),
                    kBadUsage, {"--text-encoder", "--embeds"});
   }
+}
+
+// Whether the build has no CUDA or the machine no such card.
+TEST_F(BadCommandTest, ACardThatCannotBeHadIsNeverReplacedByTheProcessor) {
+  const Outcome outcome = generate({"--device", "cuda:999"});
+  expect_refused(outcome, outcome.exit_code, {"CUDA"});
+  EXPECT_NE(outcome.exit_code, 0);
+  EXPECT_TRUE(files_out().empty());
 }
 
 TEST_F(BadCommandTest, AModelThatIsNowhereIsNamedWithThePlacesLookedIn) {
