@@ -132,8 +132,9 @@ class InputTile {
     const std::int64_t top = source(place.y - op_.pad_top);
     const std::int64_t left = source(place.x - op_.pad_left);
     for (std::int64_t y = 0; y < side_; ++y) {
-      for (std::int64_t x = 0; x < side_; ++x)
+      for (std::int64_t x = 0; x < side_; ++x) {
         pixels_[static_cast<std::size_t>(y * side_ + x)] = pixel(top + y, left + x);
+      }
     }
     return std::span(pixels_).first(static_cast<std::size_t>(side_ * side_));
   }
