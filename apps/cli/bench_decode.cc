@@ -23,7 +23,7 @@ struct DecodeFlags {
   RequestFlags request;
   std::vector<int> modes;
   int tile_px = 0;
-  bool library = false;
+  bool beside_library = false;
   int rounds = 3;
   bool json = false;
 };
@@ -93,7 +93,7 @@ int decode(const DecodeFlags& flags) {
   std::unique_ptr<bench::ConvProbe> library;
   std::vector<double> library_seconds;
   std::function<void()> beside;
-  if (flags.library) {
+  if (flags.beside_library) {
     library = std::make_unique<bench::ConvProbe>(bench::convs_of_decode(*backend, setting),
                                                  bench::product_dtype(setting.activations), threads);
     beside = [&] { library_seconds.push_back(library->run_round()); };
@@ -133,7 +133,7 @@ Command add_bench_decode(CLI::App& bench) {
       ->take_all();
   app.add_option("--tile", flags->tile_px, "Also in tiles of this many pixels a side");
   app.add_flag(
-      "--library", flags->library,
+      "--library", flags->beside_library,
       "Also the decode's convolutions by the matrix library alone, direct and in its own layouts; its operands "
       "count among the process's memory");
   app.add_option("--repeat", flags->rounds, "Rounds through the modes, of which medians are taken")

@@ -86,14 +86,16 @@ TEST_F(Speed, QuantisedWeightsTakeTheTimeOfBf16) {
   }
 }
 
-TEST_F(Speed, ProductsInIntegersTakeHalfTheTime) {
-  if (!cpu::has_int8_products()) GTEST_SKIP() << "this processor multiplies no bytes";
+// Where the processor multiplies no bytes, words of 16 bits are multiplied, whatever f32 products take.
+TEST_F(Speed, ProductsInIntegersTakeHalfTheTimeWhereBytesAreMultiplied) {
   const Tensor x = tensor(DType::kF32, {kRows, kWidth});
   ops::LinearPart part = {.linear = {.weight = tensor(DType::kBF16, {kWidth, kWidth})},
                           .out = tensor(DType::kF32, {kRows, kWidth})};
   part.compute = ops::Compute::kInt8;
   const auto layer = runs(ops::LinearMany{x, {&part, 1}});
-  EXPECT_LT(ratio(layer, library_product(kRows, kWidth, kWidth)), 0.6) << "usually 0.3";
+  const double limit = cpu::has_int8_products() ? 0.6 : 1.4;
+  EXPECT_LT(ratio(layer, library_product(kRows, kWidth, kWidth)), limit)
+      << "usually 0.3; in words 0.6 beside AVX2's products, 1.15 beside AVX-512's";
 }
 
 TEST_F(Speed, AttentionReachesMostOfTheLibrarysRate) {

@@ -12,8 +12,8 @@ inline constexpr std::int64_t kConvCols = 128;
 // What the products of all tiles need, and their packed weights.
 struct ConvProducts {
   std::int64_t num_tiles = 0;
-  std::int64_t library_bytes = 0;  // of scratch, for each worker
-  std::int64_t packed_bytes = 0;   // of one product's weights, aligned for the arena
+  std::int64_t bytes_of_library = 0;  // of scratch, for each worker
+  std::int64_t packed_bytes = 0;      // of one product's weights, aligned for the arena
 };
 
 // Prepares the products; shape_of(cols) is that of a tile with so many output channels.
@@ -24,7 +24,7 @@ ConvProducts prepare_conv_products(Context& context, std::int64_t out_channels, 
     const MatmulShape shape = shape_of(block_at(tile, kConvCols, out_channels).count);
     const auto library = static_cast<std::int64_t>(context.products.prepare(shape));
     const std::size_t packed = align_up(context.products.packed_bytes(shape), Arena::kAlignment);
-    result.library_bytes = std::max(result.library_bytes, library);
+    result.bytes_of_library = std::max(result.bytes_of_library, library);
     result.packed_bytes = std::max(result.packed_bytes, static_cast<std::int64_t>(packed));
   }
   return result;

@@ -68,7 +68,7 @@ Scratch prepare(Context& context, const ops::Conv2d& op, Arena& arena) {
           allocate_shared<float>(arena, plan.out_channels),
           {context, arena, std::max(plan.pixels * plan.depth * element_bytes, filters_bytes)},
           {context, arena, std::max(plan.pixels * cols, taps_buffer_floats(op.weight))},
-          {context, arena, products.library_bytes},
+          {context, arena, products.bytes_of_library},
           products.packed_bytes};
 }
 

@@ -90,7 +90,7 @@ Scratch prepare(Context& context, const ops::Conv2d& op, Arena& arena) {
           {context, arena, std::max(plan.points * plan.input_step(), filters)},
           {context, arena, std::max(plan.points * plan.products_step(cols), taps_buffer_floats(op.weight))},
           {context, arena, 4 * cols},
-          {context, arena, products.library_bytes},
+          {context, arena, products.bytes_of_library},
           products.packed_bytes};
 }
 
