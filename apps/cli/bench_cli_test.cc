@@ -138,6 +138,12 @@ TEST(BenchProgram, RefusesBadUsage) {
   EXPECT_EQ(run_program("bench gemm --shape 8x16x32 --compute int8").exit_code, 2) << "no effect";
   EXPECT_EQ(run_program("bench gemm --shape 8x16x32 --transformer x.gguf").exit_code, 2) << "no effect";
   EXPECT_EQ(run_program("bench decode --size 64x64 --compute int8").exit_code, 2) << "no effect";
+  EXPECT_EQ(run_program("bench decode --size 100x100").exit_code, 2) << "no whole tokens";
+  EXPECT_EQ(run_program("bench decode --size 64x64 --mode 99").exit_code, 2) << "no such place";
+  EXPECT_EQ(run_program("bench decode --size 64x64 --mode -1").exit_code, 2) << "no such place";
+  for (const char* bench : {"decode", "step", "gemm", "stream"}) {
+    EXPECT_EQ(run_program(std::string("bench ") + bench + " --size auto").exit_code, 2) << bench;
+  }
   EXPECT_EQ(run_program("bench step --transformer /nowhere.gguf").exit_code, 1) << "the file is opened";
   EXPECT_EQ(run_program("bench make-checkpoint --like /nowhere").exit_code, 2) << "--out is missing";
   EXPECT_EQ(run_program("bench make-checkpoint --like /nowhere --out /nowhere/x").exit_code, 1);

@@ -1,10 +1,13 @@
 // steadyflux bench decode: what whole and banded decodes of FLUX.1's autoencoder hold and take.
+#include <algorithm>
 #include <cstdio>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/thread_pool.h"
 #include "bench_commands.h"
 #include "bench_output.h"
@@ -37,6 +40,11 @@ std::string name_of(const DecodeMode& mode) {
 // All that the planner would try, or whole and those of the given places in that list; or tiles.
 std::vector<DecodeMode> chosen_modes(const DecodeFlags& flags, const bench::DecodeSetting& setting) {
   const std::vector<DecodeMode> all = decode_modes(setting.config, setting.activations, setting.height, setting.width);
+  for (const int place : flags.modes) {
+    if (place < 0 || static_cast<std::size_t>(place) >= all.size()) {
+      fail(ErrorCode::kInvalidArgument, "--mode ", place, ": the planner's list has the places 0 to ", all.size() - 1);
+    }
+  }
   std::vector<DecodeMode> modes;
   for (std::size_t i = 0; i < all.size(); ++i) {
     const bool asked = std::find(flags.modes.begin(), flags.modes.end(), static_cast<int>(i)) != flags.modes.end();
@@ -84,10 +92,12 @@ int decode(const DecodeFlags& flags) {
   const EngineOptions& options = flags.request.engine_options();
   const Request& request = flags.request.request();
   const int threads = threads_or_available(options.threads);
+  bench::refuse_auto_size(request);
   bench::DecodeSetting setting;
   setting.activations = activations_of(options);
   setting.width = request.width.value_or(1024);
   setting.height = request.height.value_or(1024);
+  bench::check(setting);
   const auto backend = bench::processor_backend(threads);
   Progress progress(true);
   std::unique_ptr<bench::ConvProbe> library;

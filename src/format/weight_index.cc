@@ -7,11 +7,11 @@
 #include <utility>
 
 #include "base/error.h"
-#include "format/config.h"
 #include "format/gguf.h"
 #include "format/printable.h"
 #include "format/safetensors.h"
 #include "format/scales_apart.h"
+#include "format/shards.h"
 #include "platform/list_directory.h"
 
 namespace steadyflux {
@@ -49,31 +49,6 @@ std::string nearest_names(const WeightEntries& entries, std::string_view name) {
     if (i > 0) result += ", ";
     result += printable(candidates[i].second);
   }
-  return result;
-}
-
-// A shard is a plain name in the index's own directory. A link there may lead elsewhere: caches are made of links.
-void check_shard_name(const std::string& shard, const std::string& index) {
-  const bool escapes = shard.empty() || shard == "." || shard == ".." || shard.find('/') != std::string::npos ||
-                       shard.find('\\') != std::string::npos || shard.find('\0') != std::string::npos;
-  if (escapes)
-    fail(ErrorCode::kInvalidFile, index, " names the shard \"", printable(shard), "\", which is not a file beside it");
-  if (!shard.ends_with(".safetensors")) {
-    fail(ErrorCode::kUnsupported, index, " names the shard \"", printable(shard),
-         "\", which is not a safetensors file");
-  }
-}
-
-// Tensor name → shard name, as the index file lists them.
-std::map<std::string, std::string> read_weight_map(const fs::path& index) {
-  const Config weight_map = Config::load(index).require_section("weight_map");
-  std::map<std::string, std::string> result;
-  for (const std::string& tensor : weight_map.keys()) {
-    std::string shard = weight_map.require_string(tensor);
-    check_shard_name(shard, index.string());
-    result.emplace(tensor, std::move(shard));
-  }
-  if (result.empty()) fail(ErrorCode::kInvalidFile, index.string(), " lists no tensor");
   return result;
 }
 
@@ -121,7 +96,7 @@ WeightIndex WeightIndex::with_scales_apart(std::string component,
 }
 
 WeightIndex WeightIndex::open_shards(const fs::path& directory, const fs::path& index) {
-  const std::map<std::string, std::string> weight_map = read_weight_map(index);
+  const WeightMap weight_map = read_weight_map(index);
   std::set<std::string> shards;
   for (const auto& [tensor, shard] : weight_map) shards.insert(shard);
   std::vector<std::shared_ptr<const ReadableFile>> files;
@@ -140,8 +115,8 @@ WeightIndex WeightIndex::open_shards(const fs::path& directory, const fs::path& 
 }
 
 WeightIndex WeightIndex::open(const fs::path& directory, std::string_view stem) {
-  const fs::path single = directory / (std::string(stem) + ".safetensors");
-  const fs::path index = directory / (std::string(stem) + ".safetensors.index.json");
+  const fs::path single = directory / shard_name(stem, 1, 1);
+  const fs::path index = directory / index_name(stem);
   std::error_code error;
   if (fs::exists(single, error)) return WeightIndex(directory.string(), {open_file(single)});
   if (fs::exists(index, error)) return open_shards(directory, index);

@@ -9,17 +9,6 @@
 #include "platform/page_region.h"
 
 namespace steadyflux::bench {
-namespace {
-
-PageRegion normal_values(std::uint64_t seed, DType dtype, std::size_t num_bytes) {
-  PageRegion region(num_bytes);
-  fill_values({.key = sequence_key(seed, "operand"), .mean = 0, .deviation = 1}, 0, dtype,
-              region.bytes().first(num_bytes));
-  return region;
-}
-
-}  // namespace
-
 struct ConvProbe::Operands {
   PageRegion x;  // each as large as the largest convolution's
   PageRegion weights;
@@ -40,8 +29,9 @@ ConvProbe::ConvProbe(std::vector<ConvTotal> convs, DType dtype, int num_threads)
     weights_bytes = std::max(weights_bytes, made.weights_bytes());
     y_bytes = std::max(y_bytes, made.y_bytes());
   }
-  operands_->x = normal_values(0, dtype, x_bytes);
-  operands_->weights = normal_values(1, dtype, weights_bytes);
+  const auto elements = [&](std::size_t bytes) { return static_cast<std::int64_t>(bytes / dtype_bytes(dtype)); };
+  operands_->x = normal_operand(0, dtype, elements(x_bytes));
+  operands_->weights = normal_operand(1, dtype, elements(weights_bytes));
   operands_->y = PageRegion(y_bytes);
   for (std::size_t i = 0; i < convs_.size(); ++i) time(i);
 }

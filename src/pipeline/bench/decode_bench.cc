@@ -5,6 +5,7 @@
 
 #include "backend/executor.h"
 #include "backend/measure/measure_backend.h"
+#include "base/error.h"
 #include "pipeline/bench/synthetic_values.h"
 #include "platform/process_memory.h"
 
@@ -122,6 +123,13 @@ class DecodeBench {
 };
 
 }  // namespace
+
+void check(const DecodeSetting& setting) {
+  const std::int64_t side = 2 * setting.config.scale();
+  if (setting.width > 0 && setting.height > 0 && setting.width % side == 0 && setting.height % side == 0) return;
+  fail(ErrorCode::kInvalidArgument, "the sides of a picture are multiples of ", side, ", not ", setting.width, "x",
+       setting.height);
+}
 
 std::vector<ConvTotal> convs_of_decode(Backend& backend, const DecodeSetting& setting) {
   return DecodeBench(backend, setting).convs();

@@ -31,6 +31,9 @@ struct DecodeTiming {
   bool same_picture = true;              // as that of the first mode, in every round
 };
 
+// Throws Error(kInvalidArgument) unless the sides are whole latent tokens.
+void check(const DecodeSetting& setting);
+
 // The convolutions of a whole decode.
 std::vector<ConvTotal> convs_of_decode(Backend& backend, const DecodeSetting& setting);
 

@@ -25,14 +25,6 @@ class Stopwatch {
   Clock::time_point begin_ = Clock::now();
 };
 
-PageRegion normal_values(std::uint64_t seed, DType dtype, std::int64_t count) {
-  const auto num_bytes = static_cast<std::size_t>(count) * dtype_bytes(dtype);
-  PageRegion region(num_bytes);
-  fill_values({.key = sequence_key(seed, "operand"), .mean = 0, .deviation = 1}, 0, dtype,
-              region.bytes().first(num_bytes));
-  return region;
-}
-
 }  // namespace
 
 std::vector<GemmShape> gemms_of(const Trace& trace) {
@@ -75,12 +67,12 @@ GemmProbe::GemmProbe(std::vector<GemmShape> shapes, DType dtype, int num_threads
   for (const GemmShape& shape : shapes_) {
     x_count = std::max(x_count, shape.m * shape.k);
     y_count = std::max(y_count, shape.m * shape.n);
-    const PageRegion weights = normal_values(operands_->products.size() + 1, dtype, shape.n * shape.k);
+    const PageRegion weights = normal_operand(operands_->products.size() + 1, dtype, shape.n * shape.k);
     const auto num_bytes = static_cast<std::size_t>(shape.n * shape.k) * dtype_bytes(dtype);
     operands_->products.emplace_back(cpu::LibraryGemmShape{shape.m, shape.n, shape.k, dtype}, num_threads,
                                      weights.bytes().first(num_bytes));
   }
-  operands_->x = normal_values(0, dtype, x_count);
+  operands_->x = normal_operand(0, dtype, x_count);
   operands_->y = PageRegion(static_cast<std::size_t>(y_count) * dtype_bytes(dtype));
   for (cpu::LibraryGemm& product : operands_->products) product.run(operands_->x.bytes(), operands_->y.bytes());
 }

@@ -81,7 +81,12 @@ class StepTimer final : public RunOutputs {
 
 }  // namespace
 
+void refuse_auto_size(const Request& request) {
+  if (request.auto_size) fail(ErrorCode::kInvalidArgument, "--size auto has no effect on this; give WIDTHxHEIGHT");
+}
+
 Job make_step_job(const OpenModel& model, const EngineOptions& options, const Request& request, int num_steps) {
+  refuse_auto_size(request);
   Request made;
   // Any name says that the embeddings are given; nobody opens it here.
   made.embeds = "made-up";

@@ -14,6 +14,9 @@
 
 namespace steadyflux::bench {
 
+// Throws Error(kInvalidArgument) when the request leaves the size to a budget, which a measurement has none of.
+void refuse_auto_size(const Request& request);
+
 // A job of `num_steps` steps for as many pictures as `request` asks for, of the size and text length that it has, if
 // any; of the rest of it nothing counts. It begins with prompt embeddings: no encoder is needed. Throws
 // Error(kInvalidArgument) as make_job does.

@@ -159,21 +159,21 @@ class Planner {
                    std::vector<TensorSpec> tensors) {
     auto shards = shards_for(component, stem, published_shard_bytes, std::move(tensors));
     if (shards.size() > 1) {
-      checkpoint_.files.push_back({fs::path(component) / convert::index_name(stem), convert::index_json(shards)});
+      checkpoint_.files.push_back({fs::path(component) / index_name(stem), index_json(shards)});
     }
-    checkpoint_.weights_bytes += convert::num_bytes(shards);
+    checkpoint_.weights_bytes += num_bytes(shards);
     checkpoint_.components.push_back({std::string(component), std::move(shards)});
   }
 
-  std::vector<convert::Shard> shards_for(std::string_view component, std::string_view stem,
-                                         std::uint64_t published_shard_bytes, std::vector<TensorSpec> tensors) const {
-    const auto published = convert::read_weight_map(like_.component_dir(component), stem);
+  std::vector<Shard> shards_for(std::string_view component, std::string_view stem, std::uint64_t published_shard_bytes,
+                                std::vector<TensorSpec> tensors) const {
+    const auto published = find_weight_map(like_.component_dir(component), stem);
     if (published && !options_.shard_bytes) {
-      if (auto same = convert::shards_like(*published, stem, tensors)) return std::move(*same);
+      if (auto same = shards_like(*published, stem, tensors)) return std::move(*same);
     }
     const std::uint64_t max_bytes = options_.shard_bytes.value_or(published_shard_bytes);
-    if (!published && convert::num_bytes(tensors) <= max_bytes) return convert::one_file(stem, std::move(tensors));
-    return convert::shards_of(stem, std::move(tensors), max_bytes);
+    if (!published && num_bytes(tensors) <= max_bytes) return one_file(stem, std::move(tensors));
+    return shards_of(stem, std::move(tensors), max_bytes);
   }
 
   void copy_file(const fs::path& path) {

@@ -10,7 +10,7 @@
 
 #include "base/dtype.h"
 #include "base/function_ref.h"
-#include "pipeline/convert/shards.h"
+#include "format/shards.h"
 
 namespace steadyflux::bench {
 
@@ -35,7 +35,7 @@ struct TextFile {
 
 struct SyntheticComponent {
   std::string name;  // its directory
-  std::vector<convert::Shard> shards;
+  std::vector<Shard> shards;
 };
 
 // What is to be written. Holds no weights.

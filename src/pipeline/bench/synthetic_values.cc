@@ -63,4 +63,12 @@ void fill_values(const ValueSequence& sequence, std::uint64_t first, DType dtype
   }
 }
 
+PageRegion normal_operand(std::uint64_t seed, DType dtype, std::int64_t count) {
+  const auto num_bytes = static_cast<std::size_t>(count) * dtype_bytes(dtype);
+  PageRegion region(num_bytes);
+  fill_values({.key = sequence_key(seed, "operand"), .mean = 0, .deviation = 1}, 0, dtype,
+              region.bytes().first(num_bytes));
+  return region;
+}
+
 }  // namespace steadyflux::bench

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/dtype.h"
+#include "platform/page_region.h"
 
 namespace steadyflux::bench {
 
@@ -27,5 +28,8 @@ void fill_values(const ValueSequence& sequence, std::uint64_t first, std::span<f
 // The same as elements of `dtype` (f32, f16 or bf16), rounded to nearest; out.size() is a multiple of their size and
 // `out` is aligned to it.
 void fill_values(const ValueSequence& sequence, std::uint64_t first, DType dtype, std::span<std::byte> out);
+
+// `count` elements of `dtype` (f32 or bf16), nearly normal, for a product to be timed with. Other seeds, other values.
+PageRegion normal_operand(std::uint64_t seed, DType dtype, std::int64_t count);
 
 }  // namespace steadyflux::bench

@@ -37,7 +37,7 @@ class SyntheticWriter {
   explicit SyntheticWriter(std::uint64_t seed) : seed_(seed), block_(kBlockBytes) {}
 
   // False when the progress ended it; there is no file then.
-  bool write(const fs::path& path, const convert::Shard& shard, WriteProgress progress) {
+  bool write(const fs::path& path, const Shard& shard, WriteProgress progress) {
     SafetensorsWriter writer(path, shard.tensors, {{"format", "pt"}});
     for (const TensorSpec& tensor : shard.tensors) {
       if (!write(writer, tensor, progress)) return false;
@@ -49,7 +49,7 @@ class SyntheticWriter {
  private:
   bool write(SafetensorsWriter& writer, const TensorSpec& tensor, WriteProgress progress) {
     const ValueSequence values = values_of(tensor, seed_);
-    const std::uint64_t total = convert::num_bytes(tensor);
+    const std::uint64_t total = num_bytes(tensor);
     for (std::uint64_t done = 0; done < total;) {
       const auto bytes =
           std::span(block_).first(static_cast<std::size_t>(std::min<std::uint64_t>(kBlockBytes, total - done)));
@@ -106,7 +106,7 @@ bool write_synthetic_checkpoint(const SyntheticCheckpoint& checkpoint, WriteProg
     for (const SyntheticComponent& component : checkpoint.components) {
       const fs::path directory = checkpoint.out / component.name;
       fs::create_directories(directory);
-      for (const convert::Shard& shard : component.shards) {
+      for (const Shard& shard : component.shards) {
         if (!writer.write(directory / shard.file_name, shard, progress)) return false;
       }
     }

@@ -8,8 +8,8 @@
 #include "format/gguf.h"
 #include "format/gguf_types.h"
 #include "format/safetensors.h"
+#include "format/shards.h"
 #include "io/file.h"
-#include "pipeline/convert/shards.h"
 #include "pipeline/convert/weight_rows.h"
 #include "tensor/codec.h"
 
@@ -79,7 +79,7 @@ std::vector<TensorSpec> specs_of(std::span<const OutputTensor> tensors) {
 std::vector<std::size_t> cut_whole(std::span<const OutputTensor> tensors) {
   std::vector<std::uint64_t> piece_bytes;
   for (const OutputTensor& tensor : tensors) piece_bytes.push_back(bytes_of_tensor(tensor));
-  return cut(piece_bytes, kMaxShardBytes);
+  return pieces_per_file(piece_bytes, kMaxShardBytes);
 }
 
 void write_index(const fs::path& path, std::span<const Shard> shards) {

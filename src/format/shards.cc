@@ -1,4 +1,4 @@
-#include "pipeline/convert/shards.h"
+#include "format/shards.h"
 
 #include <algorithm>
 #include <functional>
@@ -8,11 +8,25 @@
 #include <sstream>
 #include <utility>
 
+#include "base/error.h"
 #include "format/config.h"
 #include "format/json.h"
+#include "format/printable.h"
 
-namespace steadyflux::convert {
+namespace steadyflux {
 namespace {
+
+// A shard is a plain name in the index's own directory. A link there may lead elsewhere: caches are made of links.
+void check_shard_name(const std::string& shard, const std::string& index) {
+  const bool escapes = shard.empty() || shard == "." || shard == ".." || shard.find('/') != std::string::npos ||
+                       shard.find('\\') != std::string::npos || shard.find('\0') != std::string::npos;
+  if (escapes)
+    fail(ErrorCode::kInvalidFile, index, " names the shard \"", printable(shard), "\", which is not a file beside it");
+  if (!shard.ends_with(".safetensors")) {
+    fail(ErrorCode::kUnsupported, index, " names the shard \"", printable(shard),
+         "\", which is not a safetensors file");
+  }
+}
 
 // Numbers the files and puts each one's tensors in the order that the safetensors library writes.
 void finish(std::string_view stem, std::vector<Shard>& shards) {
@@ -25,7 +39,7 @@ void finish(std::string_view stem, std::vector<Shard>& shards) {
 
 }  // namespace
 
-std::vector<std::size_t> cut(std::span<const std::uint64_t> piece_bytes, std::uint64_t max_bytes) {
+std::vector<std::size_t> pieces_per_file(std::span<const std::uint64_t> piece_bytes, std::uint64_t max_bytes) {
   std::vector<std::size_t> counts;
   std::uint64_t bytes_so_far = 0;
   for (const std::uint64_t bytes : piece_bytes) {
@@ -64,14 +78,23 @@ std::uint64_t num_bytes(std::span<const Shard> shards) {
   return sum;
 }
 
-std::optional<WeightMap> read_weight_map(const std::filesystem::path& directory, std::string_view stem) {
+WeightMap read_weight_map(const std::filesystem::path& index) {
+  const Config weight_map = Config::load(index).require_section("weight_map");
+  WeightMap result;
+  for (const std::string& tensor : weight_map.keys()) {
+    std::string shard = weight_map.require_string(tensor);
+    check_shard_name(shard, index.string());
+    result.emplace(tensor, std::move(shard));
+  }
+  if (result.empty()) fail(ErrorCode::kInvalidFile, index.string(), " lists no tensor");
+  return result;
+}
+
+std::optional<WeightMap> find_weight_map(const std::filesystem::path& directory, std::string_view stem) {
   const std::filesystem::path path = directory / index_name(stem);
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return std::nullopt;
-  const Config section = Config::load(path).require_section("weight_map");
-  WeightMap result;
-  for (const std::string& tensor : section.keys()) result.emplace(tensor, section.require_string(tensor));
-  return result;
+  return read_weight_map(path);
 }
 
 std::vector<Shard> one_file(std::string_view stem, std::vector<TensorSpec> tensors) {
@@ -85,7 +108,7 @@ std::vector<Shard> shards_of(std::string_view stem, std::vector<TensorSpec> tens
   for (const TensorSpec& tensor : tensors) piece_bytes.push_back(num_bytes(tensor));
   const std::uint64_t total = num_bytes(tensors);
   const bool in_two = total <= max_bytes;
-  std::vector<std::size_t> counts = cut(piece_bytes, in_two ? total / 2 : max_bytes);
+  std::vector<std::size_t> counts = pieces_per_file(piece_bytes, in_two ? total / 2 : max_bytes);
   // The second takes what is left, however it lies.
   if (in_two && counts.size() > 2) counts = {counts[0], tensors.size() - counts[0]};
   std::vector<Shard> shards;
@@ -126,4 +149,4 @@ std::string index_json(std::span<const Shard> shards) {
   return index.dump(2) + "\n";
 }
 
-}  // namespace steadyflux::convert
+}  // namespace steadyflux

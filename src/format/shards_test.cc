@@ -1,10 +1,10 @@
-#include "pipeline/convert/shards.h"
+#include "format/shards.h"
 
 #include <gtest/gtest.h>
 
 #include "format/config.h"
 
-namespace steadyflux::convert {
+namespace steadyflux {
 namespace {
 
 // A tensor of `count` bytes.
@@ -66,4 +66,4 @@ TEST(Shards, TheIndexNamesEveryTensorsFile) {
 }
 
 }  // namespace
-}  // namespace steadyflux::convert
+}  // namespace steadyflux
