@@ -23,6 +23,21 @@ class StabilityTest : public Workspace {
 
   std::filesystem::path checkpoint() const { return root() / "blocks"; }
 
+  // The system may drop pages of the program's file whenever it likes, and reading one back is a major fault that no
+  // run has caused: where only these differ, it is tried again. What a run causes differs every time.
+  Json expect_same_costs(const std::vector<std::string>& more) const {
+    constexpr int kAttempts = 3;
+    Json result;
+    bool same_faults = false;
+    for (int attempt = 0; attempt < kAttempts && !same_faults; ++attempt) {
+      result = bench(more);
+      expect_counters(result);
+      same_faults = result.at("identical").at("major_faults").get<bool>();
+    }
+    EXPECT_TRUE(same_faults) << result.dump(1);
+    return result;
+  }
+
   static void expect_counters(const Json& bench) {
     for (const char* name : {"read_bytes", "flops", "allocations"}) {
       EXPECT_TRUE(bench.at("identical").at(name).get<bool>()) << name << '\n' << bench.dump(1);
@@ -49,15 +64,12 @@ class StabilityTest : public Workspace {
 };
 
 TEST_F(StabilityTest, RunsInOneProcessCostTheSame) {
-  const Json json = bench({});
-  expect_counters(json);
-  EXPECT_TRUE(json.at("identical").at("major_faults").get<bool>()) << json.dump(1);
+  const Json json = expect_same_costs({});
   // Streaming: every step reads most of the blocks again.
   EXPECT_GT(json.at("runs")[1].at("read_bytes").get<std::uint64_t>(), 60 * kMiB);
 }
 
-// A process of its own also reads what the system has dropped of the program's file: major faults that no run caused.
-TEST_F(StabilityTest, RunsInProcessesOfTheirOwnCostTheSame) { expect_counters(bench({"--processes"})); }
+TEST_F(StabilityTest, RunsInProcessesOfTheirOwnCostTheSame) { expect_same_costs({"--processes"}); }
 
 }  // namespace
 }  // namespace steadyflux::e2e
