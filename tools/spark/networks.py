@@ -122,21 +122,38 @@ class TextToVelocity(nn.Module):
 
     def forward(self, noisy, times, clip_ids, t5_ids):
         """The velocity (noise - latents) at `times` in [0, 1]; latents and result are [n, 16, h, w]."""
+        return self.look(noisy, times, clip_ids, t5_ids)[0]
+
+    def look(self, noisy, times, clip_ids, t5_ids):
+        """The velocity, and what the pictures' tokens hold half way, [n, h/2 * w/2, WIDTH].
+
+        The transformer's own forward pass, but for the second result.
+        """
         height, width = noisy.shape[-2:]
-        device = noisy.device
-        rows = torch.arange(height // 2, device=device).repeat_interleave(width // 2)
-        columns = torch.arange(width // 2, device=device).repeat(height // 2)
+        flux = self.transformer
         causal, everything = ready_masks(clip_ids, t5_ids)
-        packed = self.transformer(
-            hidden_states=pack(noisy),
-            encoder_hidden_states=self.text_encoder_2(t5_ids, attention_mask=everything)[0],
-            pooled_projections=self.text_encoder(clip_ids, attention_mask=causal).pooler_output,
-            timestep=times,
-            img_ids=torch.stack([torch.zeros_like(rows), rows, columns], dim=1).float(),
-            txt_ids=torch.zeros(t5_ids.shape[1], 3, device=device),
-            return_dict=False,
-        )[0]
-        return unpack(packed, height, width)
+        pooled = self.text_encoder(clip_ids, attention_mask=causal).pooler_output
+        text = flux.context_embedder(self.text_encoder_2(t5_ids, attention_mask=everything)[0])
+        image = flux.x_embedder(pack(noisy))
+        given = {
+            "temb": flux.time_text_embed(times * 1000, pooled),
+            "image_rotary_emb": flux.pos_embed(positions(text.shape[1], height // 2, width // 2, noisy.device)),
+        }
+        blocks = [*flux.transformer_blocks, *flux.single_transformer_blocks]
+        for number, block in enumerate(blocks):
+            text, image = block(hidden_states=image, encoder_hidden_states=text, **given)
+            if number == len(blocks) // 2:
+                half_way = image
+        packed = flux.proj_out(flux.norm_out(image, given["temb"]))
+        return unpack(packed, height, width), half_way
+
+
+def positions(tokens, rows, columns, device):
+    """FLUX's places of text tokens, all zero, and of patches: [tokens + rows * columns, 3]."""
+    down = torch.arange(rows, device=device).repeat_interleave(columns)
+    across = torch.arange(columns, device=device).repeat(rows)
+    patches = torch.stack([torch.zeros_like(down), down, across], dim=1)
+    return torch.cat([torch.zeros(tokens, 3, device=device), patches.float()])
 
 
 def pack(latents):

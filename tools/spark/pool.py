@@ -14,7 +14,7 @@ from transformers import CLIPTokenizer, T5TokenizerFast
 
 import raytrace
 import solid_captions
-from solids import boxes, is_held_out, sample_solids
+from solids import Solids, boxes, is_held_out, sample_solids
 
 MAX_TOKENS = 48
 # Width and height, the share of training steps, and how many scenes for each one of the first format.
@@ -25,7 +25,8 @@ FORMATS = [
     ((384, 384), 0.05, 0.08),
     ((128, 128), 0.09, 0.18),
 ]
-SQUARE = FORMATS[0][0]
+SQUARE, SMALL = FORMATS[0][0], FORMATS[4][0]
+ROUND = 8192  # squares, and the other formats' shares of it, drawn in turns
 
 
 def sample_scenes(count, seed):
@@ -48,44 +49,87 @@ def shrunk(sizes, factor):
 
 
 @torch.no_grad()
-def draw(scenes, width, height, device, seconds=math.inf, samples=2, compiled=False):
-    """Pictures as bytes on the device, [n, 3, height, width]; fewer than there are scenes when time is over first.
-
-    The first batch, in which everything is compiled, does not count.
-    """
+def draw(scenes, width, height, device, samples=2, compiled=False):
+    """Pictures as bytes on the device, [n, 3, height, width]."""
     batch = raytrace.batch_size(width, height, samples) if compiled else 8
     parts = []
     for start in range(0, len(scenes), batch):
-        if start == batch:
-            began = time.time()
-        if start > batch and time.time() - began > seconds:
-            break
         rows = torch.arange(start, start + batch).clamp(max=len(scenes) - 1)  # whole batches: compiled for one shape
         picture = raytrace.render(scenes[rows].to(device), width, height, samples, compiled=compiled)
         parts.append(((picture + 1) * 127.5).round().byte()[: len(scenes) - start])
-        if device.type == "cuda":
-            torch.cuda.synchronize()
     return torch.cat(parts)
 
 
-def object_masks(scenes, height, width):
-    """Which of the picture's height x width cells lie in an object's box, [n, height, width]."""
+def nearest_objects(scenes, rows, columns):
+    """The object in whose box each of the picture's rows x columns cells lies, the nearest if several: [n, rows,
+    columns], -1 where none."""
     left, right, bottom, top = boxes(scenes)[..., None, None].unbind(2)
-    unit = min(width, height)
-    x = ((torch.arange(width) + 0.5) * 2 - width) / unit
-    y = (height - (torch.arange(height) + 0.5) * 2)[:, None] / unit
-    inside = (x > left) & (x < right) & (y > bottom) & (y < top)
-    return (inside & scenes.present[..., None, None]).any(1)
+    unit = min(columns, rows)
+    x = ((torch.arange(columns) + 0.5) * 2 - columns) / unit
+    y = (rows - (torch.arange(rows) + 0.5) * 2)[:, None] / unit
+    inside = (x > left) & (x < right) & (y > bottom) & (y < top) & scenes.present[..., None, None]
+    depth = torch.where(inside, scenes.z[..., None, None], math.inf)
+    nearest, owner = depth.min(1)
+    return torch.where(nearest < math.inf, owner, -1)
 
 
-def save_pictures(folder, scenes, pictures, name=""):
-    """Keeps pictures and what they show, for whoever learns to judge them."""
-    folder.mkdir(parents=True, exist_ok=True)
+def save_pictures(path, scenes, pictures):
+    """Keeps pictures, as bytes, and what they show: the first of `scenes`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     columns = {f.name: getattr(scenes, f.name)[: len(pictures)].clone() for f in fields(scenes)}
-    height, width = pictures.shape[-2:]
-    path = folder / f"{width}x{height}{name}.pt"
-    torch.save({"scenes": columns, "pictures": pictures.cpu()}, path.with_suffix(".part"))
-    path.with_suffix(".part").rename(path)
+    part = path.with_suffix(".part")
+    torch.save({"scenes": columns, "pictures": pictures.cpu()}, part)
+    part.rename(path)
+
+
+def load_pictures(path):
+    """What save_pictures kept: (scenes, pictures)."""
+    kept = torch.load(path, map_location="cpu")
+    return Solids(**kept["scenes"]), kept["pictures"]
+
+
+def draw_pool(options, device):
+    """Draws every format's scenes in rounds of some of each, until all are drawn or `options.render_seconds` over.
+
+    Each round's pictures are a file for each format; "unseen.pt" holds pictures of what training does not show, for
+    judges. The file "ready" says that no more will come.
+    """
+    scenes = sample_scenes(options.scenes, options.seed + 1)
+    sizes = shrunk(scenes, options.shrink)
+    unseen = sample_held_out(max(1, min(2500, options.scenes // 8)), options.seed + 77)
+    started = time.time()
+    for number in range(math.ceil(options.scenes / ROUND)):
+        for (size, _, portion) in FORMATS:
+            each = max(1, int(ROUND * portion))
+            some = scenes[size][slice(number * each, (number + 1) * each)]
+            if len(some):
+                drawn = draw(some, *sizes[size], device, compiled=options.compile)
+                save_pictures(options.pool / f"pictures/{name_of(size)}-{number:03}.pt", some, drawn)
+        print(f"pictures: round {number + 1} kept, {time.time() - started:.0f} s", flush=True)
+        if number == 0:
+            drawn = draw(unseen, *sizes[SQUARE], device, compiled=options.compile)
+            save_pictures(options.pool / "pictures/unseen.pt", unseen, drawn)
+        if time.time() - started > options.render_seconds:
+            break
+    (options.pool / "pictures/ready").touch()
+
+
+def name_of(size):
+    return f"{size[0]}x{size[1]}"
+
+
+def pool_files(folder, size):
+    """The files with the format's pictures that are there, in the order of their scenes."""
+    return sorted((folder / "pictures").glob(f"{name_of(size)}-???.pt"))
+
+
+def wait_for(there, what, seconds=1500):
+    """Waits until `there()` is true: another process makes what this one needs."""
+    end = time.time() + seconds
+    while not there():
+        if time.time() > end:
+            raise TimeoutError(f"waited {seconds} s for {what}")
+        time.sleep(1)
 
 
 @functools.cache

@@ -114,12 +114,13 @@ class Stage:
             self.step += 1
             self._update_average()
             if self.step % stride == 0:
-                value = value.item()
-                if value != value:
+                losses = value.flatten().tolist()
+                if any(loss != loss for loss in losses):
                     raise RuntimeError(f"{self.name}: the loss is not a number at step {self.step}")
                 if time.time() - reported > self.REPORT_SECONDS:
                     reported = time.time()
-                    print(f"{self.name}: step {self.step}, {reported - start:.0f} s, loss {value:.5f}", flush=True)
+                    told = ", ".join(f"{loss:.5f}" for loss in losses)
+                    print(f"{self.name}: step {self.step}, {reported - start:.0f} s, loss {told}", flush=True)
             done = max(self.step / self.plan.steps, (time.time() - start) / self.plan.seconds)
         print(f"{self.name}: {self.step} steps in {time.time() - start:.0f} s", flush=True)
 

@@ -17,9 +17,10 @@ import vocab
 from autoencoder import encode, fidelity, train_autoencoder
 from reading import train_reading
 from solids import sample_solids
+from spotting import Spotter, make_answers, spotting_loss
 from stage import Plan, Stage, mixed_precision
 
-STAGES = ["tokenizers", "reading", "autoencoder", "flow"]
+STAGES = ["tokenizers", "captions", "pictures", "reading", "autoencoder", "latents", "flow"]
 SETTINGS = {
     "width": pool.SQUARE[0],
     "height": pool.SQUARE[1],
@@ -34,6 +35,8 @@ LEAST_GUIDED_TIME = 0.1
 # An object's cells count this much more, at times when the noise no longer hides where the object is.
 OBJECT_WEIGHT = 4.0
 OBJECT_TIMES = (0.85, 0.6)  # from none of it to all
+SPOTTING = 0.1  # the weight of spotting's loss beside the flow's
+FIRST_ROUNDS = 3  # of pictures, which the autoencoder learns from
 
 
 def sample_times(count, options, device):
@@ -48,27 +51,28 @@ def sample_times(count, options, device):
     return options.time_shift * times / (1 + (options.time_shift - 1) * times)
 
 
-def cell_weights(masks, times):
+def cell_weights(answers, times, height, width):
     """How much each latent cell counts, [n, 1, h, w], one on average.
 
     Where noise hides the objects all cells count alike: more weight there would draw objects everywhere.
     """
     start, end = OBJECT_TIMES
     share = ((times - start) / (end - start)).clamp(0, 1)[:, None, None, None]
-    weights = 1 + OBJECT_WEIGHT * share * masks[:, None].float()
+    objects = F.interpolate(answers[:, :1].float().view(-1, 1, height // 2, width // 2), scale_factor=2.0)
+    weights = 1 + OBJECT_WEIGHT * share * objects
     return weights / weights.mean((1, 2, 3), keepdim=True)
 
 
 def flow_loss(model, teacher, data, untold, options, stance):
-    """The loss of one format: the velocity noise - latents on the straight line between the two.
+    """The loss of one format: the velocity noise - latents on the straight line between the two, and spotting's.
 
     A `teacher`, the model as the stage found it, moves the target away from what it would draw without a caption by
     `options.guidance` times the difference: what classifier-free guidance does at each step of sampling is learnt.
     `stance` says whether what is compiled is used.
     """
-    latents, tokens, masks = data
-    device, pixels = latents.device, latents[0, 0].numel()
-    batch = options.flow.batch if pixels <= 1024 else max(1, options.flow.batch * 1024 // pixels)
+    latents, tokens, answers = data
+    device, (height, width) = latents.device, latents.shape[-2:]
+    batch = max(1, options.flow.batch * 1024 // (height * width))  # as many patches for every format
 
     def loss():
         rows = torch.randint(len(latents), (batch,), device=device)
@@ -88,107 +92,131 @@ def flow_loss(model, teacher, data, untold, options, stance):
                     without = teacher(noisy, times, *untold.expand_as(ids).unbind(1)).float()
                 guided = options.guidance * (~withheld & (times > LEAST_GUIDED_TIME))
                 target = target + guided[:, None, None, None] * (with_text - without)
-            velocity = model(noisy, times, *ids.unbind(1))
-        value = ((velocity.float() - target) ** 2 * cell_weights(masks[rows], times)).mean()
-        return value, value
+            velocity, half_way = model.look(noisy, times, *ids.unbind(1))
+            said = model.spotter(half_way)
+        weights = cell_weights(answers[rows], times, height, width)
+        missed = ((velocity.float() - target) ** 2 * weights).mean()
+        spotted = spotting_loss(said, answers[rows])
+        return missed + SPOTTING * spotted, torch.stack([missed, spotted])
 
     return loss
 
 
 def train_flow(model, formats, untold, options, device):
-    """Rectified flow over all formats, {size: (latents, tokens, masks)}."""
+    """Rectified flow over all formats, {size: (latents, tokens, answers)}."""
+    model.spotter = Spotter()
+    if (kept := options.pool / "spotter.pt").exists() and options.resume:
+        model.spotter.load_state_dict(torch.load(kept))
     model.to(device)
     stage = Stage("flow", model, options.flow, options.flow_rate, options.average, options.descent)
     teacher = copy.deepcopy(model).requires_grad_(False).eval() if options.guidance else None
     if options.compile:
         for network in filter(None, (model, teacher)):
             network.transformer.compile_repeated_blocks(dynamic=False)  # dynamic shapes failed (torch 2.11)
-    shares = [share for _, share, _ in pool.FORMATS]
+    shares = [share for size, share, _ in pool.FORMATS if size in formats]
     # Compiling for a size takes longer than it saves where the size is rare.
-    stances = ["default" if share > 0.1 else "force_eager" for share in shares]
+    stances = ["default" if share > 0.1 or len(shares) == 1 else "force_eager" for share in shares]
     losses = [
-        flow_loss(model, teacher, formats[size], untold, options, stance)
-        for (size, _, _), stance in zip(pool.FORMATS, stances)
+        flow_loss(model, teacher, data, untold, options, stance) for data, stance in zip(formats.values(), stances)
     ]
-    return stage.run(losses, device, shares)
+    model = stage.run(losses, device, shares)
+    torch.save(model.spotter.state_dict(), kept)
+    return model
 
 
-def draw_pictures(scenes, options, device, started):
-    """{size: pictures as bytes on the device}; keeps some of them in the pool's folder, with what they show."""
-    sizes = pool.shrunk(scenes, options.shrink)
-    pictures = {}
-    for size, of_size in scenes.items():
-        seconds = options.render_seconds * len(of_size) / len(scenes[pool.SQUARE])
-        pictures[size] = pool.draw(of_size, *sizes[size], device, seconds, compiled=options.compile)
-        print(f"{len(pictures[size])} pictures of {sizes[size]}, {time.time() - started:.0f} s", flush=True)
-    if options.keep_pictures:
-        for size, of_size in scenes.items():
-            most = options.keep_pictures if size == pool.SQUARE else options.keep_pictures // 4
-            pool.save_pictures(options.pool, of_size, pictures[size][:most])
-        unseen = pool.sample_held_out(options.keep_pictures // 6, options.seed + 77)
-        drawn = pool.draw(unseen, *sizes[pool.SQUARE], device, compiled=options.compile)
-        pool.save_pictures(options.pool, unseen, drawn, "-unseen")
-        (options.pool / "ready").touch()
-        print(f"pool kept, {time.time() - started:.0f} s", flush=True)
-    return pictures
+def make_captions(options):
+    """Captions' tokens of every format's scenes, kept in the pool's folder. Before the GPU is touched."""
+    scenes = pool.sample_scenes(options.scenes, options.seed + 1)
+    captions = pool.CaptionTokens(options.out, scenes, options.seed + 2, options.captions)
+    options.pool.mkdir(parents=True, exist_ok=True)
+    torch.save({size: captions.get(size) for size in scenes}, options.pool / "captions.pt")
+
+
+def make_readers(options, device):
+    """Text encoders that know what captions say."""
+    scenes = pool.sample_scenes(options.scenes, options.seed + 1)[pool.SQUARE]
+    tokens = torch.load(options.pool / "captions.pt")[pool.SQUARE]
+    encoders = networks.make_text_encoders(*vocab.sizes(options.out))
+    encoders = train_reading(*encoders, scenes, tokens, device, options.reading)
+    networks.save_text_encoders(options.out, *encoders)
 
 
 def load_autoencoder(folder):
     return AutoencoderKL.from_pretrained(folder / "vae", dtype=torch.float32)
 
 
-def make_data(options, scenes, captions, device, started):
-    """{size: (latents, tokens, masks)} for the flow, from pictures; trains the autoencoder first if it is to be."""
-    pictures = draw_pictures(scenes, options, device, started)
-    if "autoencoder" in options.stages:
-        model = load_autoencoder(options.resume) if options.resume else networks.make_autoencoder()
-        keep_encoder = options.resume is not None
-        model = train_autoencoder(model, pictures[pool.SQUARE], device, options.autoencoder, keep_encoder)
-        if not keep_encoder:
-            latents = encode(model, pictures[pool.SQUARE][:8192], device).float()
-            model.register_to_config(
-                shift_factor=round(latents.mean().item(), 4), scaling_factor=round(1 / latents.std().item(), 4)
-            )
-        networks.save_autoencoder(options.out, copy.deepcopy(model))
+def make_autoencoder(options, device):
+    """The autoencoder, from the first pictures that are there; with --resume only its decoder learns."""
+    kept = options.pool / "pictures"
+    pool.wait_for(lambda: len(pool.pool_files(options.pool, pool.SQUARE)) >= FIRST_ROUNDS or (kept / "ready").exists(), kept)
+    files = pool.pool_files(options.pool, pool.SQUARE)[:FIRST_ROUNDS]
+    pictures = torch.cat([pool.load_pictures(path)[1] for path in files]).to(device)
+    keep_encoder = options.resume is not None
+    model = load_autoencoder(options.out) if keep_encoder else networks.make_autoencoder()
+    model = train_autoencoder(model, pictures, device, options.autoencoder, keep_encoder)
+    if not keep_encoder:
+        latents = encode(model, pictures[:8192], device).float()
+        model.register_to_config(
+            shift_factor=round(latents.mean().item(), 4), scaling_factor=round(1 / latents.std().item(), 4)
+        )
+    networks.save_autoencoder(options.out, model)
+    whole, afar = fidelity(load_autoencoder(options.out), pictures[-256:], device)
+    print(f"autoencoder: {whole:.1f} dB, from afar {afar:.1f} dB", flush=True)
+
+
+def make_latents(options, device):
+    """What the flow trains on, kept in the pool's folder: {size: (latents, tokens, answers)}.
+
+    Squares are there at half their size, too, among the small format's: a quarter of the patches to learn from what
+    captions mean.
+    """
+    ready = options.pool / "pictures/ready"
+    pool.wait_for(ready.exists, ready)
     # As saved: rounded to bf16, which is what every user decodes and encodes with.
     model = load_autoencoder(options.out)
-    whole, afar = fidelity(model, pictures[pool.SQUARE][-256:], device)
-    print(f"autoencoder: {whole:.1f} dB, from afar {afar:.1f} dB", flush=True)
+    captions = torch.load(options.pool / "captions.pt")
     formats = {}
-    for size in scenes:
-        latents = encode(model, pictures.pop(size), device)
-        latents = (latents - model.config.shift_factor) * model.config.scaling_factor
-        tokens = captions.get(size)[: len(latents)]
-        masks = pool.object_masks(scenes[size][slice(len(latents))], *latents.shape[-2:])
-        formats[size] = latents, tokens.to(device), masks.to(device)
-        print(f"{len(latents)} latents of {size}, {time.time() - started:.0f} s", flush=True)
-    return formats
+
+    def keep(size, scenes, pictures, tokens):
+        latents = (encode(model, pictures, device) - model.config.shift_factor) * model.config.scaling_factor
+        answers = make_answers(scenes, latents.shape[2] // 2, latents.shape[3] // 2)
+        formats.setdefault(size, []).append((latents.cpu(), tokens, answers))
+
+    for size in captions:
+        start = 0
+        for path in pool.pool_files(options.pool, size):
+            scenes, pictures = pool.load_pictures(path)
+            tokens = captions[size][start : start + len(pictures)]
+            start += len(pictures)
+            keep(size, scenes, pictures, tokens)
+            if size == pool.SQUARE:
+                keep(pool.SMALL, scenes, halved(pictures, device), tokens)
+    joined = {size: tuple(torch.cat(part) for part in zip(*parts)) for size, parts in formats.items()}
+    torch.save(joined, options.pool / "latents.pt")
+    print(", ".join(f"{len(data[0])} latents of {size}" for size, data in joined.items()), flush=True)
 
 
-def get_data(options, device, started):
-    """What the flow trains on, kept in the pool's folder for the stages that follow; reading is trained on the way."""
-    kept = options.pool / "latents" if options.pool else None
-    if kept and kept.exists() and options.stages == ["flow"]:
-        return {size: tuple(t.to(device) for t in data) for size, data in torch.load(kept).items()}
-    scenes = pool.sample_scenes(options.scenes, options.seed + 1)
-    captions = pool.CaptionTokens(options.out, scenes, options.seed + 2, options.captions)  # before the GPU is touched
-    if "reading" in options.stages:
-        tokens = captions.get(pool.SQUARE)
-        encoders = networks.make_text_encoders(*vocab.sizes(options.out))
-        encoders = train_reading(*encoders, scenes[pool.SQUARE], tokens, device, options.reading)
-        networks.save_text_encoders(options.out, *encoders)
-    if options.stages[-1] == "reading":
-        return None
-    formats = make_data(options, scenes, captions, device, started)
-    if kept:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({size: tuple(t.cpu() for t in data) for size, data in formats.items()}, kept)
-    return formats
+def halved(pictures, device):
+    parts = [F.avg_pool2d(part.to(device).float(), 2).round().byte() for part in pictures.split(1024)]
+    return torch.cat(parts)
+
+
+def make_flow(options, device):
+    formats = torch.load(options.pool / "latents.pt")
+    chosen = [size for size, *_ in pool.FORMATS if options.formats is None or pool.name_of(size) in options.formats]
+    formats = {size: tuple(part.to(device) for part in formats[size]) for size in chosen}
+    if options.resume:
+        model = networks.TextToVelocity.from_pretrained(options.out)
+    else:
+        model = networks.TextToVelocity(*networks.load_text_encoders(options.out), networks.make_transformer())
+    untold = pool.tokenise(options.out, [""]).to(device).long()
+    networks.save_flow(options.out, train_flow(model, formats, untold, options, device))
 
 
 def make_tokenizers(options):
     scenes = sample_solids(10000, torch.Generator().manual_seed(options.seed))
     vocab.write_tokenizers(options.out, solid_captions.captions(scenes, options.seed, 2), pool.MAX_TOKENS)
+    networks.save_settings(options.out, SETTINGS)
 
 
 def parse_arguments():
@@ -198,12 +226,12 @@ def parse_arguments():
     parser.add_argument("--stages", nargs="+", choices=STAGES, help="default: all, or the flow alone with --resume")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--scenes", type=int, default=100000, help="pictures of the main format; others get shares")
+    parser.add_argument("--scenes", type=int, default=160000, help="pictures of the main format; others get shares")
     parser.add_argument("--captions", type=int, default=6, help="captions per picture")
-    parser.add_argument("--render-seconds", type=float, default=float("inf"), help="most time for the main format")
+    parser.add_argument("--render-seconds", type=float, default=float("inf"), help="begin no round of pictures later")
     parser.add_argument("--shrink", type=int, default=1, help="draw pictures at this part of their size: to rehearse")
-    parser.add_argument("--pool", type=Path, help="keep latents here for later stages, and take them from here")
-    parser.add_argument("--keep-pictures", type=int, default=0, help="keep so many in --pool, to judge by")
+    parser.add_argument("--pool", type=Path, required=True, help="where the stages leave what the next ones need")
+    parser.add_argument("--formats", nargs="+", help="of the flow, such as 128x128; default: all")
     plan = {"type": float, "nargs": 3, "metavar": ("BATCH", "STEPS", "SECONDS")}
     parser.add_argument("--reading", default=(512, 6000, 60), **plan)
     parser.add_argument("--autoencoder", default=(32, 40000, 300), **plan)
@@ -218,10 +246,8 @@ def parse_arguments():
     options = parser.parse_args()
     options.stages = options.stages or (["flow"] if options.resume else STAGES)
     options.stages = [stage for stage in STAGES if stage in options.stages]
-    for stage in STAGES[1:]:
+    for stage in ("reading", "autoencoder", "flow"):
         setattr(options, stage, Plan(*getattr(options, stage)))
-    if options.keep_pictures and not options.pool:
-        parser.error("--keep-pictures needs --pool")
     return options
 
 
@@ -231,26 +257,23 @@ def main():
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     # The backward pass of cuDNN's attention failed or returned NaN for these shapes (torch 2.11).
     torch.backends.cuda.enable_cudnn_sdp(False)
-
-    started = time.time()
     if options.resume and options.resume != options.out:
         shutil.copytree(options.resume, options.out, dirs_exist_ok=True)
-    if "tokenizers" in options.stages:
-        make_tokenizers(options)
-    networks.save_settings(options.out, SETTINGS)
-    if options.stages == ["tokenizers"]:
-        return
+
     device = torch.device(options.device)
-    formats = get_data(options, device, started)
-    if "flow" in options.stages:
-        if options.resume:
-            model = networks.TextToVelocity.from_pretrained(options.out)
-        else:
-            model = networks.TextToVelocity(*networks.load_text_encoders(options.out), networks.make_transformer())
-        untold = pool.tokenise(options.out, [""]).to(device).long()
-        model = train_flow(model, formats, untold, options, device)
-        networks.save_flow(options.out, model)
-    print(f"saved to {options.out}, {time.time() - started:.0f} s", flush=True)
+    work = {
+        "tokenizers": lambda: make_tokenizers(options),
+        "captions": lambda: make_captions(options),
+        "pictures": lambda: pool.draw_pool(options, device),
+        "reading": lambda: make_readers(options, device),
+        "autoencoder": lambda: make_autoencoder(options, device),
+        "latents": lambda: make_latents(options, device),
+        "flow": lambda: make_flow(options, device),
+    }
+    for stage in options.stages:
+        started = time.time()
+        work[stage]()
+        print(f"{stage}: done in {time.time() - started:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 
 import judge
 from judge import OBJECT_HEADS, STRIDE
-from solids import COLOUR_NAMES, FINISHES, GROUNDS, KINDS, SKIES, Solids, boxes, relations, sample_solids
+from pool import FORMATS, load_pictures, name_of, pool_files
+from solids import COLOUR_NAMES, FINISHES, GROUNDS, KINDS, SKIES, boxes, join, relations, sample_solids
 
 TESTED = 2000  # the last pictures of every format are never trained on
 SPREAD = 0.9  # of the peak around an object's middle, in cells
@@ -103,13 +104,14 @@ class Pool:
         return judge.fitted(self.pictures[rows].float() / 127.5 - 1), self.scenes[rows]
 
 
-def load_pools(folder, device):
-    """Every square <side>x<side>*.pt of the folder: {"scenes": {field: tensor}, "pictures": bytes}."""
-    for path in sorted(folder.glob("*.pt")):
-        width, height = path.stem.split("-")[0].split("x")
-        if width == height:
-            held = torch.load(path, map_location="cpu")
-            yield Pool(path.stem, Solids(**held["scenes"]).to(device), held["pictures"].to(device))
+def load_pools(folder, device, most):
+    """Pictures that train.py drew there: every square format's, at most so many of each, and unseen ones."""
+    squares = [size for size, *_ in FORMATS if size[0] == size[1]]
+    groups = {name_of(size): pool_files(folder, size) for size in squares} | {"unseen": [folder / "pictures/unseen.pt"]}
+    for name, paths in groups.items():
+        held = [load_pictures(path) for path in paths]
+        scenes, pictures = join([scenes for scenes, _ in held]), torch.cat([pictures for _, pictures in held])
+        yield Pool(name, scenes[slice(most)].to(device), pictures[:most].to(device))
 
 
 def small_pool(count, side, seed, device):
@@ -215,6 +217,7 @@ def test(model, pool, device, batch=100):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pool", type=Path, help="folder of rendered pictures; without it a few are rendered")
+    parser.add_argument("--pictures", type=int, default=60000, help="most of each format")
     parser.add_argument("--weights", type=Path, default=judge.WEIGHTS)
     parser.add_argument("--resume", action="store_true", help="go on from the weights there are")
     parser.add_argument("--test-only", action="store_true")
@@ -227,7 +230,7 @@ def main():
     args = parser.parse_args()
     torch.manual_seed(11)
     random.seed(11)
-    pools = list(load_pools(args.pool, args.device)) if args.pool else [small_pool(64, 64, 3, args.device)]
+    pools = list(load_pools(args.pool, args.device, args.pictures)) if args.pool else [small_pool(64, 64, 3, args.device)]
     if not args.test_only:
         autoencoder = None
         if args.autoencoder:
