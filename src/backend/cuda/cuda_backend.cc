@@ -15,6 +15,7 @@
 #include "backend/cuda/event_ring.h"
 #include "backend/cuda/kernels.h"
 #include "backend/cuda/matrix_ops.h"
+#include "backend/cuda/op_clock.h"
 #include "backend/cuda/operands.h"
 #include "backend/cuda/regions.h"
 #include "backend/host_backend.h"
@@ -85,6 +86,7 @@ class CudaBackend final : public Backend {
         copy_(make_stream()),
         compute_events_(compute_.get()),
         copy_events_(copy_.get()),
+        clock_(compute_.get()),
         tables_(reserved_bytes_),
         context_{.stream = compute_.get(), .tables = tables_.tables(), .products = {}} {}
 
@@ -116,6 +118,10 @@ class CudaBackend final : public Backend {
         op);
   }
   void run(const ops::Op& op, std::span<std::byte> scratch) override;
+  Profile profile() override {
+    use_device();
+    return clock_.profile();
+  }
 
   std::unique_ptr<Region> reserve(std::size_t bytes) override {
     use_device();
@@ -155,12 +161,14 @@ class CudaBackend final : public Backend {
   Owner<cudaStream_t> copy_;
   EventRing compute_events_;
   EventRing copy_events_;
+  OpClock clock_;
   DeviceTables tables_;
   Context context_;
 };
 
 void CudaBackend::run(const ops::Op& op, std::span<std::byte> scratch) {
   use_device();
+  clock_.begin();
   std::visit(
       [&](const auto& each) {
         using Each = std::remove_cvref_t<decltype(each)>;
@@ -175,6 +183,7 @@ void CudaBackend::run(const ops::Op& op, std::span<std::byte> scratch) {
         }
       },
       op);
+  clock_.end(op);
 }
 
 void CudaBackend::upload(std::span<const std::byte> host, const Tensor& tensor) {

@@ -130,6 +130,22 @@ TEST_F(CudaBackend, CountsWhatIsReservedAndSaysWhenThereIsNoRoom) {
   EXPECT_EQ(get<float>(tensor), values);
 }
 
+// More operations than there are events for.
+TEST_F(CudaBackend, TimesEveryOperationByItsClass) {
+  constexpr int kRuns = 5000;
+  const auto region = backend_->reserve(1 << 20);
+  const ops::Op add = ops::Add{.a = Tensor(region->data(), DType::kF32, {64, 64}),
+                               .out = Tensor(region->data(), DType::kF32, {64, 64})};
+  const Profile before = backend_->profile();
+  for (int i = 0; i < kRuns; ++i) backend_->run(add, {});
+  const Profile profile = backend_->profile() - before;
+  const ClassProfile& sums = profile.of(ops::op_class(add));
+  EXPECT_EQ(sums.calls, kRuns);
+  EXPECT_EQ(sums.cost.bytes, kRuns * ops::cost(add).bytes);
+  EXPECT_GT(sums.seconds, 0);
+  EXPECT_LT(sums.seconds, 10);
+}
+
 TEST_F(CudaBackend, RefusesADeviceThatIsNotThere) {
   try {
     make_cuda_backend({.device = 999});

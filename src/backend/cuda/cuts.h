@@ -9,10 +9,10 @@
 
 namespace steadyflux::cuda {
 
-// Products whose sums need more than the library does to them leave these in scratch. So many sums of four bytes
-// (24 MiB) stay in the cache of a card that has 40 MiB or more until they are read again, and give each of its
-// multiprocessors work.
-inline constexpr std::int64_t kMostSums = std::int64_t{6} << 20;
+// Products whose sums need more than the library does to them leave these in scratch. So many (64 MiB) are all sums of
+// FLUX.1's width at 1024x1024: a product of fewer rows has hardly more tiles than a large card has multiprocessors, and
+// leaves half of them idle at its end.
+inline constexpr std::int64_t kMostSums = std::int64_t{16} << 20;
 // Weights that are no operands are converted in parts of at most so many bytes.
 inline constexpr std::int64_t kMostWeightBytes = std::int64_t{64} << 20;
 // Rows and features that products are cut at: whole tiles of the library's kernels.

@@ -42,6 +42,13 @@ inline Owner<cudaEvent_t> make_event() {
   return Owner<cudaEvent_t>(event);
 }
 
+// With a clock.
+inline Owner<cudaEvent_t> make_timed_event() {
+  cudaEvent_t event = nullptr;
+  check(cudaEventCreateWithFlags(&event, cudaEventBlockingSync), "cudaEventCreateWithFlags");
+  return Owner<cudaEvent_t>(event);
+}
+
 inline Owner<cublasLtHandle_t> make_lt_handle() {
   cublasLtHandle_t handle = nullptr;
   check(cublasLtCreate(&handle), "cublasLtCreate");
