@@ -143,6 +143,7 @@ std::span<const StabilityRun> settled(const StabilityFlags& flags, const std::ve
 Json figures_json(const StabilityFlags& flags, const std::vector<StabilityRun>& runs) {
   Json json = {{"bench", "stability"},
                {"model", flags.request.engine_options().model},
+               {"device", flags.request.engine_options().device},
                {"ram_bytes", flags.request.engine_options().ram_bytes},
                {"processes", flags.processes},
                {"runs", Json::array()}};
@@ -210,6 +211,7 @@ Command add_bench_stability(CLI::App& bench) {
   CLI::App& app = *bench.add_subcommand("stability", "The same picture again and again: what each run costs");
   flags->request.add_model_flags(app);
   flags->request.add_budget_flag(app);
+  flags->request.add_device_flags(app);
   flags->request.add_prompt_flags(app);
   flags->request.add_image_flags(app);
   app.add_option("--runs", flags->runs, "How many")->check(CLI::Range(3, 100'000))->capture_default_str();
