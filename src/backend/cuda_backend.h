@@ -22,7 +22,7 @@ int num_cuda_devices() noexcept;
 
 // Memory of the device's own, two streams; matrix products by cuBLASLt, everything else by kernels of ours. Throws
 // Error: kUnsupported in a build without CUDA and on cards before Ampere, kInvalidArgument when there is no such
-// device. What the driver holds of the process's own memory is in no figure of the backend.
+// device.
 std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options = {});
 
 }  // namespace steadyflux

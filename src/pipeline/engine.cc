@@ -162,7 +162,9 @@ class Engine::Impl {
 
  private:
   int num_threads() const { return threads_or_available(options_.threads); }
-  std::uint64_t overhead() const { return overhead_bytes(num_threads()); }
+  std::uint64_t overhead() const {
+    return overhead_bytes(num_threads()) + backend_->device_memory().host_overhead_bytes;
+  }
 
   PlanSettings settings(const EngineOptions& options) const {
     const int threads = threads_or_available(options.threads);

@@ -30,6 +30,8 @@ using namespace cuda;
 // What the driver and cuBLASLt hold of the device besides regions: context, code of kernels, stacks. An estimate that
 // has not been measured; the workspaces of products are scratch and not among it.
 constexpr std::uint64_t kOverheadBytes = std::uint64_t{768} << 20;
+// What they hold of the process's own memory. An estimate, too.
+constexpr std::uint64_t kHostOverheadBytes = std::uint64_t{512} << 20;
 constexpr int kOldestMajor = 8;  // Ampere: bf16 on tensor cores, asynchronous copies
 
 cudaDeviceProp properties_of(int device) {
@@ -105,7 +107,7 @@ class CudaBackend final : public Backend {
   }
   bool is_discrete() const override { return true; }
   DeviceMemory device_memory() const override {
-    return {properties_.totalGlobalMem, kOverheadBytes, reserved_bytes_.load()};
+    return {properties_.totalGlobalMem, kOverheadBytes, reserved_bytes_.load(), kHostOverheadBytes};
   }
 
   std::size_t scratch_bytes(const ops::Op& op) override {

@@ -98,7 +98,7 @@ class SimulatedDevice final : public Backend {
   std::string arithmetic() const override { return scratch_planner_->arithmetic(); }
   bool is_discrete() const override { return true; }
   DeviceMemory device_memory() const override {
-    return {options_.memory_bytes, options_.overhead_bytes, pool_.reserved_bytes()};
+    return {options_.memory_bytes, options_.overhead_bytes, pool_.reserved_bytes(), 0};
   }
 
   std::size_t scratch_bytes(const ops::Op& op) override { return scratch_planner_->scratch_bytes(op); }
