@@ -39,9 +39,9 @@ struct Event {
 
 // What is held of a discrete device's memory.
 struct DeviceMemory {
-  std::uint64_t capacity_bytes = 0;  // that the device has; 0 where its memory is the host's
-  std::uint64_t overhead_bytes = 0;  // an upper bound for the backend itself: context, libraries
-  std::uint64_t reserved_bytes = 0;  // by regions of reserve() alive now
+  std::uint64_t capacity_bytes = 0;       // that the device has; 0 where its memory is the host's
+  std::uint64_t overhead_bytes = 0;       // an upper bound for the backend itself: context, libraries
+  std::uint64_t reserved_bytes = 0;       // by regions of reserve() alive now
   std::uint64_t host_overhead_bytes = 0;  // an upper bound for driver and libraries in the process's own memory
 };
 

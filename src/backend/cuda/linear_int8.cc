@@ -74,17 +74,38 @@ Scratch allocate(const ops::LinearMany& op, Arena& arena) {
   return scratch;
 }
 
+// Rows of integers as the library multiplies them, and what they stand for.
+struct Weight {
+  const std::byte* data = nullptr;
+  const float* scales = nullptr;
+};
+
+// Whether integers that are stored can be multiplied where they lie.
+bool is_operand(const Tensor& weight, std::int64_t depth) {
+  return weight.dtype == DType::kI8 && weight.scales.nested == nullptr && weight.dim(1) == depth &&
+         weight.row_stride() == depth && weight.dim(0) % kFeatureUnit == 0 &&
+         reinterpret_cast<std::uintptr_t>(weight.data) % kDepthUnit == 0;
+}
+
+Weight make_operand(Context& context, const Tensor& weight, const Int8Operand& scratch) {
+  if (is_operand(weight, scratch.depth)) {
+    return {weight.data, reinterpret_cast<const float*>(weight.scales.values) + weight.scales.first};
+  }
+  const std::int64_t features = weight.dim(0);
+  pack_int8(weight_view(weight), features, round_up(features, kFeatureUnit), weight.dim(1), context.tables, scratch,
+            context.stream);
+  return {scratch.data, scratch.scales};
+}
+
 // One product of a part and what follows it.
-void multiply(Context& context, const Cutting& cutting, const ops::LinearPart& part, Block rows, Block features,
-              const Scratch& scratch) {
+void multiply(Context& context, const Cutting& cutting, const ops::LinearPart& part, const Weight& weight, Block rows,
+              Block features, const Scratch& scratch) {
   const Product product = product_of(cutting, rows, features);
-  const ProductMemory memory = {.x = scratch.x.data + rows.begin * cutting.depth,
-                                .weight = scratch.weight.data,
-                                .bias = nullptr,
-                                .out = scratch.sums};
+  const ProductMemory memory = {
+      .x = scratch.x.data + rows.begin * cutting.depth, .weight = weight.data, .bias = nullptr, .out = scratch.sums};
   context.products.run(product, memory, scratch.workspace, context.stream);
   const Int8Sums sums = {reinterpret_cast<const std::int32_t*>(scratch.sums), product.out_stride,
-                         scratch.x.scales + rows.begin, scratch.weight.scales};
+                         scratch.x.scales + rows.begin, weight.scales};
   const Epilogue epilogue = {.bias = view_of(slice(part.linear.bias, features)),
                              .activation = part.activation,
                              .gate = view_of(slice(part.gate, features)),
@@ -96,11 +117,10 @@ void multiply(Context& context, const Cutting& cutting, const ops::LinearPart& p
 void run_part(Context& context, const Tensor& x, const ops::LinearPart& part, const Scratch& scratch) {
   const Cutting cutting = cut(x, part);
   for_each_block(part.out.dim(1), cutting.features, [&](Block features) {
-    const Tensor weight = part.linear.weight.rows(features.begin, features.count);
-    pack_int8(weight_view(weight), features.count, round_up(features.count, kFeatureUnit), x.dim(1), context.tables,
-              scratch.weight, context.stream);
+    const Weight weight =
+        make_operand(context, part.linear.weight.rows(features.begin, features.count), scratch.weight);
     for_each_block(x.dim(0), cutting.rows,
-                   [&](Block rows) { multiply(context, cutting, part, rows, features, scratch); });
+                   [&](Block rows) { multiply(context, cutting, part, weight, rows, features, scratch); });
   });
 }
 

@@ -16,8 +16,8 @@ namespace steadyflux::cuda {
 void prepare_float_parts(Context& context, const ops::LinearMany& op, Arena& arena);
 void run_float_parts(Context& context, const ops::LinearMany& op, Arena& arena);
 
-// The sums of integers are exact. Weights are always converted to rows of the library's liking, those stored as i8 too:
-// that reads and writes each byte once more, and takes any address and row length.
+// The sums of integers are exact. Weights stored as i8 are multiplied where they lie if their address and row length
+// are to the library's liking; all others are converted first.
 void prepare_int8_parts(Context& context, const ops::LinearMany& op, Arena& arena);
 void run_int8_parts(Context& context, const ops::LinearMany& op, Arena& arena);
 
