@@ -86,7 +86,11 @@ class CudaBackend final : public Backend {
         compute_events_(compute_.get()),
         copy_events_(copy_.get()),
         tables_(reserved_bytes_),
-        context_{.stream = compute_.get(), .tables = tables_.tables(), .products = {}} {}
+        context_{.stream = compute_.get(),
+                 .num_multiprocessors = properties_.multiProcessorCount,
+                 .is_hopper = properties_.major == 9 && properties_.minor == 0,
+                 .tables = tables_.tables(),
+                 .products = {}} {}
 
   // Memory may be given back once no work uses it.
   ~CudaBackend() override {
