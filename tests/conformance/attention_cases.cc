@@ -74,6 +74,7 @@ std::vector<Case> attention_cases() {
                                         {64, 64, 5, 40},
                                         {130, 513, 2, 64},
                                         {257, 100, 1, 128},
+                                        {70, 385, 2, 128},
                                         {33, 70, 1, 512},
                                         {5, 129, 4, 33}}) {
       cases.push_back(attention(shape, type, type, type));
@@ -91,6 +92,7 @@ std::vector<Case> attention_cases() {
     }
     cases.push_back(attention({20, 30, 2, 40}, type, type, type, strided));
     cases.push_back(attention({20, 300, 2, 40}, type, type, f32, sharp));
+    cases.push_back(attention({65, 257, 2, 128}, type, type, f32, sharp));
     cases.push_back(fused(type));
   }
   for (const DType q : {f32, bf16}) {

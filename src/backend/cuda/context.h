@@ -13,6 +13,8 @@ namespace steadyflux::cuda {
 // Borrows the stream and the tables' memory. Thread rule: one thread.
 struct Context {
   cudaStream_t stream = nullptr;
+  int num_multiprocessors = 0;
+  bool is_hopper = false;  // compute capability 9.0
   Tables tables;
   Products products;
 };

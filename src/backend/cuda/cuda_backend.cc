@@ -90,7 +90,11 @@ class CudaBackend final : public Backend {
         copy_events_(copy_.get()),
         clock_(compute_.get()),
         tables_(reserved_bytes_),
-        context_{.stream = compute_.get(), .tables = tables_.tables(), .products = {}} {}
+        context_{.stream = compute_.get(),
+                 .num_multiprocessors = properties_.multiProcessorCount,
+                 .is_hopper = properties_.major == 9 && properties_.minor == 0,
+                 .tables = tables_.tables(),
+                 .products = {}} {}
 
   // Memory may be given back once no work uses it.
   ~CudaBackend() override {

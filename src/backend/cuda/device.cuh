@@ -1,5 +1,5 @@
 // What device code needs of the hardware beyond C++: launches, shared memory, warps, tensor cores, asynchronous copies.
-// The only file with PTX in it, and the only one that knows how a kernel is started.
+// The only file with PTX in it but hopper.cuh, and the only one that knows how a kernel is started.
 #pragma once
 
 #include <cuda_bf16.h>
