@@ -62,7 +62,7 @@ Scratch allocate(const Plan& plan, Arena& arena) {
   scratch.filter = operand(product.features);
   scratch.windows = operand(plan.pixels);
   scratch.sums = arena.allocate(tensor_bytes(DType::kF32, {plan.pixels, product.out_stride}));
-  scratch.workspace = arena.allocate(Products::kWorkspaceBytes);
+  scratch.workspace = Products::allocate_workspace(arena);
   return scratch;
 }
 

@@ -98,7 +98,7 @@ Scratch allocate(const ops::LinearMany& op, Arena& arena) {
     }
   }
   return {arena.allocate(x_bytes), arena.allocate(weight_bytes), arena.allocate(sums_bytes),
-          arena.allocate(Products::kWorkspaceBytes)};
+          Products::allocate_workspace(arena)};
 }
 
 // One product of a part and what follows it; `weight` begins with the first of `features`.

@@ -70,7 +70,7 @@ Scratch allocate(const ops::LinearMany& op, Arena& arena) {
   scratch.x = allocate_operand(arena, op.x.dim(0), depth);
   scratch.weight = allocate_operand(arena, features, depth);
   scratch.sums = arena.allocate(DType::kI32, {sums}).data;
-  scratch.workspace = arena.allocate(Products::kWorkspaceBytes);
+  scratch.workspace = Products::allocate_workspace(arena);
   return scratch;
 }
 

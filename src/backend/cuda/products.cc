@@ -7,6 +7,7 @@ namespace steadyflux::cuda {
 namespace {
 
 constexpr std::uintptr_t kUnit = 16;
+constexpr std::uintptr_t kWorkspaceAlignment = 256;  // the library refuses less
 
 cudaDataType_t data_type(DType dtype) {
   switch (dtype) {
@@ -86,6 +87,12 @@ bool is_aligned(const ProductMemory& memory) {
   return std::ranges::all_of(
       std::initializer_list<const std::byte*>{memory.x, memory.weight, memory.bias, memory.out},
       [](const std::byte* address) { return reinterpret_cast<std::uintptr_t>(address) % kUnit == 0; });
+}
+
+std::byte* Products::allocate_workspace(Arena& arena) {
+  std::byte* const memory = arena.allocate(kWorkspaceBytes + kWorkspaceAlignment - Arena::kAlignment);
+  const std::uintptr_t beyond = reinterpret_cast<std::uintptr_t>(memory) % kWorkspaceAlignment;
+  return beyond == 0 ? memory : memory + (kWorkspaceAlignment - beyond);
 }
 
 Products::Plan Products::make_plan(const Product& product) const {

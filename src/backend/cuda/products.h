@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 
+#include "backend/arena.h"
 #include "backend/cuda/handles.h"
 #include "base/dtype.h"
 
@@ -53,13 +54,16 @@ class Products {
   // What the library is given for every product. The same for all, since its algorithms may want more for fewer rows.
   static constexpr std::size_t kWorkspaceBytes = std::size_t{32} << 20;
 
+  // kWorkspaceBytes of the arena at an address that the library accepts.
+  static std::byte* allocate_workspace(Arena& arena);
+
   Products() : handle_(make_lt_handle()) {}
 
   // Plans a product, taken to be aligned, so that run() finds it made. The plan follows from the product, the device
   // and the library's version. Throws Error(kInternal) when the library has none.
   void prepare(const Product& product);
 
-  // `workspace` has kWorkspaceBytes, aligned to 16. A product that is not aligned, which models do not ask for, is
+  // `workspace` is of allocate_workspace(). A product that is not aligned, which models do not ask for, is
   // planned when it is first met.
   void run(const Product& product, const ProductMemory& memory, std::byte* workspace, cudaStream_t stream);
 
