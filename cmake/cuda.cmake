@@ -1,6 +1,6 @@
 # Decides whether the CUDA backend is built, and finds what it needs: nvcc, and cuBLASLt from the toolkit or wherever
 # STEADYFLUX_CUBLASLT_ROOT says. Sets STEADYFLUX_WITH_CUDA; with it, the target Steadyflux::cublasLt.
-# Off unless asked for, until the backend has run on a GPU.
+# Off unless asked for: a build without it needs no toolkit.
 set(STEADYFLUX_CUDA OFF CACHE STRING "Build the CUDA backend: ON, OFF, or AUTO (where nvcc and cuBLASLt are found)")
 set_property(CACHE STEADYFLUX_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(STEADYFLUX_CUBLASLT_ROOT "" CACHE PATH "Folder with include/cublasLt.h and lib/libcublasLt.so, besides the toolkit")

@@ -1,7 +1,7 @@
 // An NVIDIA graphics card as a device. Two rooms define these functions: cuda/, and cuda_stub/ for builds without CUDA.
 //
-// The backend in cuda/ is compiled, and has not run on a GPU yet. scripts/test_cuda builds, judges and measures it
-// where there is one.
+// scripts/test_cuda builds, judges and measures the backend in cuda/ where there is a card; docs/cuda.md says on which
+// it was.
 #pragma once
 
 #include <memory>

@@ -59,6 +59,7 @@ class MatmulCache {
   Matmul& find(const MatmulShape& shape) const;
 
   int num_workers_;
+  std::size_t least_tile_scratch_bytes_;
   std::map<MatmulShape, std::unique_ptr<Matmul>> products_;
 };
 
