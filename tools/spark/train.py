@@ -203,7 +203,7 @@ def halved(pictures, device):
 
 def make_flow(options, device):
     formats = torch.load(options.pool / "latents.pt")
-    chosen = [size for size, *_ in pool.FORMATS if options.formats is None or pool.name_of(size) in options.formats]
+    chosen = [size for size, *_ in pool.FORMATS if pool.name_of(size) in options.formats]
     formats = {size: tuple(part.to(device) for part in formats[size]) for size in chosen}
     if options.resume:
         model = networks.TextToVelocity.from_pretrained(options.out)
@@ -231,7 +231,8 @@ def parse_arguments():
     parser.add_argument("--render-seconds", type=float, default=float("inf"), help="begin no round of pictures later")
     parser.add_argument("--shrink", type=int, default=1, help="draw pictures at this part of their size: to rehearse")
     parser.add_argument("--pool", type=Path, required=True, help="where the stages leave what the next ones need")
-    parser.add_argument("--formats", nargs="+", help="of the flow, such as 128x128; default: all")
+    names = [pool.name_of(size) for size, *_ in pool.FORMATS]
+    parser.add_argument("--formats", nargs="+", choices=names, default=names, help="that the flow learns from")
     plan = {"type": float, "nargs": 3, "metavar": ("BATCH", "STEPS", "SECONDS")}
     parser.add_argument("--reading", default=(512, 6000, 60), **plan)
     parser.add_argument("--autoencoder", default=(32, 40000, 300), **plan)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 import judge
-from judge import OBJECT_HEADS, STRIDE
+from judge import STRIDE
 from pool import FORMATS, load_pictures, name_of, pool_files
 from solids import COLOUR_NAMES, FINISHES, GROUNDS, KINDS, SKIES, boxes, join, relations, sample_solids
 

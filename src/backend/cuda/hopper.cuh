@@ -136,14 +136,11 @@ __device__ inline void settle(float never_negative, void* shared) {
       : "memory");
 }
 
-// Begins sums = a b^T, or += if `accumulate`: a of 64 rows, b of kColumns rows, both of depth 16, in shared memory.
+// Begins sums = a b^T, or += if `accumulate`: a of 64 rows, b of 128 rows, both of depth 16, in shared memory.
 // Who holds which sums is as in multiply_add, columns going on by eight for every four sums; a warp has 16 rows.
-template <int kColumns>
-__device__ void multiply_rows(float (&sums)[kColumns / 2], std::uint64_t a, std::uint64_t b, int accumulate);
-
+// An instruction names each of its registers: the lists cannot be shared with add_products.
 // clang-format off
-template <>
-__device__ inline void multiply_rows<128>(float (&sums)[64], std::uint64_t a, std::uint64_t b, int accumulate) {
+__device__ inline void multiply_rows(float (&sums)[64], std::uint64_t a, std::uint64_t b, int accumulate) {
   asm volatile(
       "{ .reg .pred p; setp.ne.b32 p, %66, 0; wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
       "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, "

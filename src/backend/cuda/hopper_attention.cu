@@ -13,7 +13,6 @@ namespace {
 constexpr float kLog2E = 1.4426950408889634f;
 
 using Tiles = hopper::Tiling<128, 2>;
-constexpr bool kTurns = true;
 
 }  // namespace
 
@@ -33,7 +32,7 @@ void launch_hopper_attention(const ops::Attention& op, int num_multiprocessors, 
                                                   .scale = op.scale * kLog2E};
   const std::int64_t tiles = ceil_div(op.q.dim(0), hopper::kQueries) * op.q.dim(1);
   const auto blocks = static_cast<unsigned>(std::min<std::int64_t>(tiles, num_multiprocessors));
-  const auto kernel = hopper::attention<Tiles, kTurns>;
+  const auto kernel = hopper::attention<Tiles>;
   allow_shared_bytes(kernel, hopper::kSharedBytes<Tiles>);
   launch(kernel, dim3(blocks), dim3(hopper::kThreads), hopper::kSharedBytes<Tiles>, stream, parameters);
 }

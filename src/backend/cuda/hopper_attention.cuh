@@ -135,8 +135,7 @@ __device__ void begin_scores(const unsigned char* q_tile, const unsigned char* k
   for (int depth = 0; depth < kHeadDim; depth += kDepth) {
     const int box = depth / kBoxColumns;
     const int within = depth % kBoxColumns / kDepth * kDepthBytes;
-    multiply_rows<T::kKeys>(scores, moved(q, box * kQueryBoxBytes + within), moved(k, box * T::kBoxBytes + within),
-                            depth > 0);
+    multiply_rows(scores, moved(q, box * kQueryBoxBytes + within), moved(k, box * T::kBoxBytes + within), depth > 0);
   }
   end_products();
 }
@@ -223,9 +222,9 @@ __device__ void write_rows(const AttentionParameters& parameters, int head, int 
   }
 }
 
-// A computing warpgroup. kTurns: the two take turns in beginning products, so that one's softmax falls into the
+// A computing warpgroup. The two take turns in beginning products, so that one's softmax falls into the
 // other's products.
-template <typename T, bool kTurns>
+template <typename T>
 __device__ void compute_tiles(const AttentionParameters& parameters, Shared<T>& shared) {
   constexpr int kBothGroups = kComputing * kWarpgroup;
   const int group = static_cast<int>(threadIdx.x) / kWarpgroup - 1;
@@ -246,7 +245,7 @@ __device__ void compute_tiles(const AttentionParameters& parameters, Shared<T>& 
     if (tells) arrive(&shared.v_free[v.stage]);
     v.advance();
   };
-  if (kTurns && group == 1) give_turn<kBothGroups>(other_turn);
+  if (group == 1) give_turn<kBothGroups>(other_turn);
   for_each_tile(parameters, [&](int head, int first_query) {
 #pragma unroll
     for (int i = 0; i < kHeadDim / 2; ++i) rows.sums[i] = 0;
@@ -269,12 +268,12 @@ __device__ void compute_tiles(const AttentionParameters& parameters, Shared<T>& 
     round_probabilities(rows);
     for (int round = rounds - 1; round > 0; --round) {
       wait(&shared.k_full[k.stage], k.parity);
-      if constexpr (kTurns) wait_turn<kBothGroups>(my_turn);
+      wait_turn<kBothGroups>(my_turn);
       begin_scores<T>(q_tile, shared.k[k.stage], rows.scores);
       shrink_sums(rows);
       wait(&shared.v_full[v.stage], v.parity);
       begin_sums(shared.v[v.stage], rows);
-      if constexpr (kTurns) give_turn<kBothGroups>(other_turn);
+      give_turn<kBothGroups>(other_turn);
       wait_products<1>();
       hold(rows.scores);
       free_keys();
@@ -302,7 +301,7 @@ __device__ void compute_tiles(const AttentionParameters& parameters, Shared<T>& 
   });
 }
 
-template <typename T, bool kTurns>
+template <typename T>
 __global__ void __launch_bounds__(kThreads, 1) attention(const __grid_constant__ AttentionParameters parameters) {
   constexpr int kTellers = kComputing * kWarpgroup / kWarp;
   auto* const memory = shared_memory<unsigned char>();
@@ -325,7 +324,7 @@ __global__ void __launch_bounds__(kThreads, 1) attention(const __grid_constant__
     if (threadIdx.x == 0) copy_tiles(parameters, shared);
   } else {
     grow_registers<240>();
-    compute_tiles<T, kTurns>(parameters, shared);
+    compute_tiles<T>(parameters, shared);
   }
 }
 
