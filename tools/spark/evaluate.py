@@ -24,7 +24,7 @@ NUMBERS = ["", "one object", "two objects", "three objects"]
 
 def draw_with_command(entries, folder, args):
     """000.png, 001.png, … as the product makes them, one run of the command each."""
-    extra = [f"--{name}={value}" for name in ("steps", "dtype") if (value := getattr(args, name))]
+    extra = [f"--{name}={value}" for name in ("steps", "dtype", "size") if (value := getattr(args, name))]
     for index, entry in enumerate(entries):
         out = ["--seed", str(entry["seed"]), "--out", str(folder / f"{index:03}.png")]
         prompt = ["--model", str(args.model), "--prompt", entry["text"]]
@@ -37,6 +37,7 @@ def draw_with_diffusers(entries, folder, args):
     from diffusers import FluxPipeline
 
     settings = json.loads((args.model / "steadyflux.json").read_text())
+    width, height = map(int, args.size.split("x")) if args.size else (settings["width"], settings["height"])
     dtype = {"f32": torch.float32, "bf16": torch.bfloat16}[args.dtype or "bf16"]
     pipeline = FluxPipeline.from_pretrained(args.model, dtype=dtype).to(args.device)
     pipeline.set_progress_bar_config(disable=True)
@@ -46,8 +47,8 @@ def draw_with_diffusers(entries, folder, args):
         some = entries[start : start + args.batch]
         images = pipeline(
             [entry["text"] for entry in some],
-            width=settings["width"],
-            height=settings["height"],
+            width=width,
+            height=height,
             num_inference_steps=args.steps or settings["steps"],
             guidance_scale=settings["guidance"],
             max_sequence_length=settings["max_sequence_length"],
@@ -123,6 +124,7 @@ def parse_arguments():
     parser.add_argument("--weights", type=Path, default=judge.WEIGHTS, help="the judge's")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dtype", choices=["f32", "bf16"])
+    parser.add_argument("--size", help="WIDTHxHEIGHT; default: the model's own")
     parser.add_argument("--steps", type=int, help="default: the model's own")
     parser.add_argument("--shift", type=float, help="with diffusers; default: the model's own")
     parser.add_argument("--batch", type=int, default=50, help="with diffusers")

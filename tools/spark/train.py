@@ -13,6 +13,7 @@ from diffusers import AutoencoderKL
 import networks
 import pool
 import solid_captions
+import team
 import vocab
 from autoencoder import encode, fidelity, train_autoencoder
 from reading import train_reading
@@ -36,7 +37,7 @@ LEAST_GUIDED_TIME = 0.1
 OBJECT_WEIGHT = 4.0
 OBJECT_TIMES = (0.85, 0.6)  # from none of it to all
 SPOTTING = 0.1  # the weight of spotting's loss beside the flow's
-FIRST_ROUNDS = 3  # of pictures, which the autoencoder learns from
+FIRST_ROUNDS = 2  # of pictures, which the autoencoder learns from
 
 
 def sample_times(count, options, device):
@@ -72,7 +73,7 @@ def flow_loss(model, teacher, data, untold, options, stance):
     """
     latents, tokens, answers = data
     device, (height, width) = latents.device, latents.shape[-2:]
-    batch = max(1, options.flow.batch * 1024 // (height * width))  # as many patches for every format
+    batch = max(1, options.flow.batch * 1024 // (height * width) // team.size())  # as many patches for every format
 
     def loss():
         rows = torch.randint(len(latents), (batch,), device=device)
@@ -119,8 +120,10 @@ def train_flow(model, formats, untold, options, device):
     losses = [
         flow_loss(model, teacher, data, untold, options, stance) for data, stance in zip(formats.values(), stances)
     ]
+    torch.manual_seed(options.seed + 7919 * team.rank())
     model = stage.run(losses, device, shares)
-    torch.save(model.spotter.state_dict(), kept)
+    if team.rank() == 0:
+        torch.save(model.spotter.state_dict(), kept)
     return model
 
 
@@ -210,7 +213,9 @@ def make_flow(options, device):
     else:
         model = networks.TextToVelocity(*networks.load_text_encoders(options.out), networks.make_transformer())
     untold = pool.tokenise(options.out, [""]).to(device).long()
-    networks.save_flow(options.out, train_flow(model, formats, untold, options, device))
+    model = train_flow(model, formats, untold, options, device)
+    if team.rank() == 0:
+        networks.save_flow(options.out, model)
 
 
 def make_tokenizers(options):
@@ -261,7 +266,7 @@ def main():
     if options.resume and options.resume != options.out:
         shutil.copytree(options.resume, options.out, dirs_exist_ok=True)
 
-    device = torch.device(options.device)
+    device = team.join(torch.device(options.device))
     work = {
         "tokenizers": lambda: make_tokenizers(options),
         "captions": lambda: make_captions(options),
@@ -275,6 +280,7 @@ def main():
         started = time.time()
         work[stage]()
         print(f"{stage}: done in {time.time() - started:.0f} s", flush=True)
+    team.leave()
 
 
 if __name__ == "__main__":
