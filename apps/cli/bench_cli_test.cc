@@ -62,6 +62,18 @@ TEST(BenchProgram, MakesACheckpointThatItCanMeasure) {
   EXPECT_FALSE(json.at("shapes").empty());
 }
 
+TEST(BenchProgram, AStepOfADeviceIsNotSetBesideTheProcessorsLibrary) {
+  const Outcome step =
+      run_program(std::string("bench step --json --size 64x64 --threads 1 --device simulated --model ") + kLike);
+  ASSERT_EQ(step.exit_code, 0);
+  const Json json = Json::parse(step.output);
+  EXPECT_EQ(json.at("device"), "simulated");
+  EXPECT_GT(json.at("step_seconds").get<double>(), 0);
+  EXPECT_FALSE(json.at("classes").empty());
+  EXPECT_FALSE(json.contains("share"));
+  EXPECT_FALSE(json.contains("shapes"));
+}
+
 TEST(BenchProgram, StreamsWhatFitsBothWays) {
   const std::string model = std::string(" --model ") + kLike;
   const Outcome stream = run_program("bench stream --json --size 64x64 --threads 1 --count 2 --repeat 2" + model);

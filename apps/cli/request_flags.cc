@@ -163,13 +163,17 @@ void RequestFlags::add_budget_flag(CLI::App& app) {
   app.add_option("--system-root", engine_.system_root, "Where proc/ and sys/ of a made-up machine are")->group(kHidden);
 }
 
-void RequestFlags::add_device_flags(CLI::App& app) {
-  app.add_option(
-         "--device", engine_.device,
-         "What computes: auto, cpu; cuda or cuda:N, an NVIDIA card, where the build has it (not yet run on one); or "
-         "simulated: a card of 8 GiB or --vram, played by the processor, for tests")
+void RequestFlags::add_device_flag(CLI::App& app) {
+  app.add_option("--device", engine_.device,
+                 "What computes: auto, an NVIDIA card where the build and the machine have one, else the processor; "
+                 "cpu; cuda or "
+                 "cuda:N; or simulated: a card of 8 GiB or --vram, played by the processor, for tests")
       ->check(check_device, "")
       ->capture_default_str();
+}
+
+void RequestFlags::add_device_flags(CLI::App& app) {
+  add_device_flag(app);
   app.add_option_function<std::string>(
       "--vram", [this](const std::string& text) { set_vram(text, engine_); },
       "The most of a device's own memory that may be held, for example 8G; auto: what it has, less max(512 MiB, 5 %)");

@@ -27,6 +27,8 @@ class RequestFlags {
   void add_model_flags(CLI::App& app);
   void add_budget_flag(CLI::App& app);
   void add_device_flags(CLI::App& app);
+  // The first of them alone.
+  void add_device_flag(CLI::App& app);
   void add_prompt_flags(CLI::App& app);
   // For commands that compute prompts; without this flag there is no cache.
   void add_cache_flag(CLI::App& app);

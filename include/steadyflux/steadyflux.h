@@ -68,8 +68,9 @@ struct EngineOptions {
   ComputeDType compute = ComputeDType::kAuto;
   // The most the whole process may hold; 0: no budget, all weights of a phase in memory; or kAutoBudget.
   std::uint64_t ram_bytes = 0;
-  // "auto": the processor; "cpu"; "cuda" or "cuda:N": an NVIDIA card, the first or number N as CUDA counts them, in
-  // builds that have the backend, which has not run on one yet; "simulated": see SimulatedDevice.
+  // "auto": the first NVIDIA card that this build can use, else the processor; "cpu": the processor; "cuda" or
+  // "cuda:N": an NVIDIA card, the first or number N as CUDA counts them, in builds that have the backend; "simulated":
+  // see SimulatedDevice.
   std::string device = "auto";
   // The most of a discrete device's memory that may be held; 0: all it has; or kAutoBudget.
   std::uint64_t vram_bytes = 0;

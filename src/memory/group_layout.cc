@@ -110,13 +110,21 @@ void place_in_runs(GroupLayout& layout) {
   }
 }
 
-// One extent after another, as wide apart as kernels of a device ask for.
+// One extent after another, as wide apart as kernels of a device ask for: matrices, then their scales, then vectors, so
+// that layers of one input lie as one layer would and can be computed as one (backend/joined_parts.h).
 void place_on_device(GroupLayout& layout) {
-  for (PlacedWeight& weight : layout.weights) {
-    for (PlacedExtent* extent : {&weight.values, &weight.scales, &weight.nested}) {
-      extent->device_offset = layout.device_bytes;
-      layout.device_bytes += align_up(extent->num_bytes, Arena::kAlignment);
+  const auto place = [&](PlacedExtent& extent) {
+    extent.device_offset = layout.device_bytes;
+    layout.device_bytes += align_up(extent.num_bytes, Arena::kAlignment);
+  };
+  const auto is_matrix = [](const PlacedWeight& weight) { return weight.shape.rank() == 2; };
+  for (PlacedExtent PlacedWeight::*part : {&PlacedWeight::values, &PlacedWeight::scales, &PlacedWeight::nested}) {
+    for (PlacedWeight& weight : layout.weights) {
+      if (is_matrix(weight)) place(weight.*part);
     }
+  }
+  for (PlacedWeight& weight : layout.weights) {
+    if (!is_matrix(weight)) place(weight.values);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/arena.h"
 #include "backend/reference/reference_backend.h"
 #include "base/error.h"
 #include "io/memory_file.h"
@@ -42,6 +43,15 @@ TEST(GroupLayout, IsAnImageOfTheFile) {
   EXPECT_EQ(layouts[0].weights[1].values.offset, index.at("a").values.offset);
   EXPECT_EQ(layouts[0].runs.size(), 1u);
   EXPECT_EQ(layouts[0].num_bytes, 4096u);
+}
+
+TEST(GroupLayout, MatricesLieBeforeVectorsOnADevice) {
+  const WeightIndex index = two_tensor_index();
+  const std::vector<GroupSpec> groups = {{"g", {{"b", {3}}, {"a", {2, 3}}}}};
+  const GroupLayout layout = place_groups(index, groups).at(0);
+  EXPECT_EQ(layout.weights[1].values.device_offset, 0u);
+  EXPECT_EQ(layout.weights[0].values.device_offset, Arena::kAlignment);
+  EXPECT_EQ(layout.device_bytes, 2 * Arena::kAlignment);
 }
 
 TEST(GroupLayout, NamesTheTensorThatDoesNotFit) {

@@ -37,6 +37,17 @@ std::unique_ptr<Backend> make_host_backend(const EngineOptions& options, const S
   return make_cpu_backend(cpu);
 }
 
+// The first card that this program can use; null when there is none.
+std::unique_ptr<Backend> find_card() {
+  if (num_cuda_devices() == 0) return nullptr;
+  try {
+    return make_cuda_backend();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kUnsupported) throw;
+    return nullptr;
+  }
+}
+
 }  // namespace
 
 bool is_device_name(std::string_view name) {
@@ -54,6 +65,9 @@ std::unique_ptr<Backend> make_backend(const EngineOptions& options, const System
   if (const std::optional<int> device = cuda_device(options.device)) return make_cuda_backend({.device = *device});
   if (!is_device_name(options.device)) {
     fail(ErrorCode::kInvalidArgument, "there is no device '", options.device, "'; ", kDeviceNames, " are known");
+  }
+  if (options.device == "auto" && !options.reference_backend) {
+    if (auto card = find_card()) return card;
   }
   if (options.vram_bytes > 0) {
     fail(ErrorCode::kInvalidArgument, "a budget of device memory has no effect on a device that uses the host's");

@@ -145,7 +145,8 @@ std::span<const DType> matrix_types() {
 
 std::vector<Case> all_cases() {
   std::vector<Case> all;
-  for (auto* list : {linear_cases, quantised_cases, norm_cases, attention_cases, conv_cases, elementwise_cases}) {
+  for (auto* list :
+       {linear_cases, joined_cases, quantised_cases, norm_cases, attention_cases, conv_cases, elementwise_cases}) {
     for (Case& each : list()) all.push_back(std::move(each));
   }
   return all;

@@ -76,6 +76,7 @@ std::span<const DType> matrix_types();
 
 // One list for each family of operations.
 std::vector<Case> linear_cases();
+std::vector<Case> joined_cases();
 std::vector<Case> quantised_cases();
 std::vector<Case> norm_cases();
 std::vector<Case> attention_cases();

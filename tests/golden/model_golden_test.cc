@@ -10,8 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "backend/cpu/cpu_backend.h"
-#include "backend/reference/reference_backend.h"
+#include "golden/backends.h"
 #include "golden/golden_case.h"
 #include "pipeline/model_configs.h"
 #include "sampling/packing.h"
@@ -51,10 +50,6 @@ struct Parameters {
   std::string name() const { return case_name + "_" + backend + "_" + std::string(dtype_name(activations)); }
   friend std::ostream& operator<<(std::ostream& out, const Parameters& parameters) { return out << parameters.name(); }
 };
-
-std::unique_ptr<Backend> make_backend(std::string_view name) {
-  return name == "cpu" ? make_cpu_backend({.num_threads = 2}) : make_reference_backend();
-}
 
 class ModelGolden : public testing::TestWithParam<Parameters> {
  protected:
@@ -316,7 +311,7 @@ TEST_P(ModelGolden, EncodesAnImage) {
 std::vector<Parameters> all_parameters() {
   std::vector<Parameters> all;
   for (const std::string& name : case_names()) {
-    for (const char* backend : {"reference", "cpu"}) {
+    for (const std::string& backend : backend_names()) {
       all.push_back({name, backend, DType::kF32});
       if (has_expected(name, "expected_bf16")) all.push_back({name, backend, DType::kBF16});
     }

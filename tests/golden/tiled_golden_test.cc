@@ -4,8 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "backend/cpu/cpu_backend.h"
-#include "backend/reference/reference_backend.h"
+#include "golden/backends.h"
 #include "golden/golden_case.h"
 #include "pipeline/model_configs.h"
 #include "sampling/packing.h"
@@ -59,7 +58,8 @@ std::vector<float> decode(Backend& backend, const Case& golden, const Tiled& til
 }
 
 TEST(TiledGolden, BlendsTilesAsTheReferenceDoes) {
-  for (const auto& backend : {make_reference_backend(), make_cpu_backend({.num_threads = 2})}) {
+  for (const std::string& name : backend_names()) {
+    const auto backend = make_backend(name);
     for (const Tiled& tiled : kTiled) {
       const Case golden = load_case(tiled.case_name, "tiled");
       const HostTensor& expected = golden.at(tiled.name() + ".image");

@@ -3,17 +3,22 @@
 
     diffusers_gpu_step.py --config FLUX.1-dev/transformer/config.json [--side 1024] [--text 512] [--repeat 10]
 
-Weights are random, in bf16, and never touch a disk. Prints medians, eager and with each block compiled. Needs diffusers
-and PyTorch with CUDA; --device cpu --layers 1 2 --side 128 rehearses it.
+Weights are random, in bf16, and never touch a disk. Prints medians: eager, with each block compiled, and with the whole
+model compiled. Needs diffusers and PyTorch with CUDA; --device cpu --layers 1 2 --side 128 rehearses it.
+
+With --serve nothing is measured until a line on stdin names a form (eager, blocks, whole); the answer is a line of JSON.
+So another program's runs can take turns with it.
 """
 
 import argparse
 import json
+import sys
 import time
 
 import torch
 from diffusers import FluxTransformer2DModel
 
+FORMS = {"eager": "eager", "blocks": "each block compiled", "whole": "the whole model compiled"}
 PRODUCTS = ((8192, 8192, 8192), (4608, 3072, 3072), (4608, 12288, 3072), (4608, 3072, 15360))  # rows, to, from
 
 
@@ -24,6 +29,8 @@ def parse_arguments():
     parser.add_argument("--text", type=int, default=512, help="tokens")
     parser.add_argument("--repeat", type=int, default=10)
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
+    parser.add_argument("--forms", nargs="+", choices=FORMS, default=list(FORMS), help="what to measure")
+    parser.add_argument("--serve", action="store_true", help="measure what stdin asks for")
     parser.add_argument("--layers", type=int, nargs=2, metavar=("DOUBLE", "SINGLE"), help="instead of the config's")
     args = parser.parse_args()
     if args.side % 16 or args.side <= 0 or args.repeat < 1 or args.text < 1:
@@ -91,19 +98,54 @@ def make_inputs(model, args):
     }
 
 
+class Forms:
+    """One model's ways to be called."""
+
+    def __init__(self, model):
+        self.model = model
+        self.blocks = {}  # what compiling put in place of calling them
+
+    def call(self, form):
+        """The function that computes a step in that form."""
+        if form == "blocks" and not self.blocks:
+            self.model.compile_repeated_blocks(fullgraph=True)
+            self.blocks = {block: block._compiled_call_impl for block in self.model.modules()
+                           if block._compiled_call_impl is not None}
+        for block, compiled in self.blocks.items():
+            block._compiled_call_impl = compiled if form == "blocks" else None
+        if form != "whole":
+            return self.model
+        if not hasattr(self, "whole"):
+            # Blocks are one piece of code that was compiled before, for some of the shapes.
+            torch._dynamo.reset()
+            self.whole = torch.compile(self.model, fullgraph=True)
+        return self.whole
+
+
+def serve(forms, inputs, args):
+    print(json.dumps({"ready": True}), flush=True)
+    for line in sys.stdin:
+        function = forms.call(line.strip())
+        median, least, most = seconds_of(lambda: function(**inputs), args)
+        print(json.dumps({"form": line.strip(), "median": median, "least": least, "most": most}), flush=True)
+
+
 @torch.no_grad()
 def main():
     args = parse_arguments()
-    if args.device == "cuda":
+    if args.device == "cuda" and not args.serve:
         print(torch.cuda.get_device_name(), torch.__version__)
         measure_products(args)
     model = make_transformer(args)
     inputs = make_inputs(model, args)
-    for name in ("eager", "each block compiled"):
-        if name != "eager":
-            model.compile_repeated_blocks(fullgraph=True)
-        median, least, most = seconds_of(lambda: model(**inputs), args)
-        print(f"diffusers, {name}: {median * 1e3:.2f} ms a step ({least * 1e3:.2f} to {most * 1e3:.2f})", flush=True)
+    forms = Forms(model)
+    if args.serve:
+        serve(forms, inputs, args)
+        return
+    for form in args.forms:
+        function = forms.call(form)
+        median, least, most = seconds_of(lambda: function(**inputs), args)
+        print(f"diffusers, {FORMS[form]}: {median * 1e3:.2f} ms a step ({least * 1e3:.2f} to {most * 1e3:.2f})", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,26 +7,23 @@
 #include <vector>
 
 #include "backend/simulated/device_pool.h"
-#include "ops/ops.h"
+#include "ops/movable_op.h"
 
 namespace steadyflux::simulated {
 
 // Holds a copy of an operation and of its parts. Neither copied nor moved: the operation points into it.
 class HeldOp {
  public:
-  HeldOp(const ops::Op& op, std::span<std::byte> scratch);
-  HeldOp(const HeldOp&) = delete;
-  HeldOp& operator=(const HeldOp&) = delete;
+  HeldOp(const ops::Op& op, std::span<std::byte> scratch) : held_(op), scratch_(scratch) {}
 
   // Replaces device addresses by those of the host, and holds the blocks they are in. Once.
   void place(const DevicePool& pool);
 
-  const ops::Op& op() const { return op_; }
+  const ops::Op& op() const { return held_.op(); }
   std::span<std::byte> scratch() const { return scratch_; }
 
  private:
-  std::vector<ops::LinearPart> parts_;
-  ops::Op op_;
+  ops::MovableOp held_;
   std::span<std::byte> scratch_;
   std::vector<std::shared_ptr<HostBlock>> blocks_;
 };

@@ -50,7 +50,7 @@ class StepWatch final : public Observer {
 // Probes between steps, outside of what is timed.
 class StepTimer final : public RunOutputs {
  public:
-  StepTimer(Backend& backend, const Job& job, GemmProbe& probe, Monitor& monitor, StepWatch& watch, Observer& observer)
+  StepTimer(Backend& backend, const Job& job, GemmProbe* probe, Monitor& monitor, StepWatch& watch, Observer& observer)
       : backend_(backend), job_(job), probe_(probe), monitor_(monitor), watch_(watch), observer_(observer) {}
 
   void on_step(std::int64_t step, std::int64_t) override {
@@ -58,7 +58,7 @@ class StepTimer final : public RunOutputs {
     round.step_seconds = watch_.seconds();
     const Profile profile = backend_.profile();
     round.profile = profile - std::exchange(profile_, profile);
-    round.gemm_seconds = probe_.run_round();
+    if (probe_ != nullptr) round.gemm_seconds = probe_->run_round();
     if (step > 0) rounds_.push_back(round);
     if (step + 1 == job_.num_steps()) watch_.finish();
     observer_.on_step(static_cast<int>(step) + 1, static_cast<int>(job_.num_steps()), round.step_seconds,
@@ -71,7 +71,7 @@ class StepTimer final : public RunOutputs {
  private:
   Backend& backend_;
   const Job& job_;
-  GemmProbe& probe_;
+  GemmProbe* probe_;
   Monitor& monitor_;
   StepWatch& watch_;
   Observer& observer_;
@@ -118,7 +118,7 @@ Trace trace_of_step(Backend& backend, const OpenModel& model, const Job& job) {
   return std::move(measure_phase(backend, model, job, Phase::kDenoise, kOneByOne).at(0).trace);
 }
 
-std::vector<StepRound> time_steps(Backend& backend, const OpenModel& model, const Job& job, GemmProbe& probe,
+std::vector<StepRound> time_steps(Backend& backend, const OpenModel& model, const Job& job, GemmProbe* probe,
                                   Observer& observer) {
   std::vector<StagePlan> stages = measure_phase(backend, model, job, Phase::kModulate, kOneByOne);
   for (StagePlan& stage : measure_phase(backend, model, job, Phase::kDenoise, kOneByOne)) {

@@ -33,13 +33,14 @@ Trace trace_of_step(Backend& backend, const OpenModel& model, const Job& job);
 
 struct StepRound {
   double step_seconds = 0;
-  double gemm_seconds = 0;  // of the step's linear layers at the rate the library had just after it
+  double gemm_seconds = 0;  // of the step's linear layers at the rate the library had just after it; 0 without a probe
   Profile profile;          // of the step's operations
 };
 
-// Runs every step of `job` with made-up embeddings; after each, one round of `probe`. The first step and round warm up
-// and are left out. Nothing is encoded or decoded. Ends early, with the rounds so far, when `observer` cancels.
-std::vector<StepRound> time_steps(Backend& backend, const OpenModel& model, const Job& job, GemmProbe& probe,
+// Runs every step of `job` with made-up embeddings; after each, one round of `probe`, if there is one. The first step
+// and round warm up and are left out. Nothing is encoded or decoded. Ends early, with the rounds so far, when
+// `observer` cancels.
+std::vector<StepRound> time_steps(Backend& backend, const OpenModel& model, const Job& job, GemmProbe* probe,
                                   Observer& observer);
 
 }  // namespace steadyflux::bench

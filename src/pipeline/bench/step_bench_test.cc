@@ -73,7 +73,7 @@ TEST_F(StepBenchTest, TimesEveryStepButTheFirst) {
   const Job made = job(4);
   GemmProbe probe(gemms_of(trace_of_step(*backend_, model_, made)), DType::kF32, 1);
   Recorder recorder;
-  const auto rounds = time_steps(*backend_, model_, made, probe, recorder);
+  const auto rounds = time_steps(*backend_, model_, made, &probe, recorder);
   ASSERT_EQ(rounds.size(), 3u);
   for (const StepRound& round : rounds) {
     EXPECT_GT(round.step_seconds, 0);
@@ -90,7 +90,7 @@ TEST_F(StepBenchTest, EndsWhenCancelled) {
   GemmProbe probe({{4, 4, 4, 1}}, DType::kF32, 1);
   Recorder recorder;
   recorder.cancel_at = 3;
-  EXPECT_EQ(time_steps(*backend_, model_, made, probe, recorder).size(), 2u);
+  EXPECT_EQ(time_steps(*backend_, model_, made, &probe, recorder).size(), 2u);
 }
 
 }  // namespace
