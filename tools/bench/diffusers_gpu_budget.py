@@ -43,7 +43,7 @@ def save_nf4(args):
     from diffusers import BitsAndBytesConfig
 
     how = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=DTYPE)
-    transformer = FluxTransformer2DModel.from_pretrained(args.model, subfolder="transformer", torch_dtype=DTYPE,
+    transformer = FluxTransformer2DModel.from_pretrained(args.model, subfolder="transformer", dtype=DTYPE,
                                                          quantization_config=how)
     transformer.save_pretrained(args.save_nf4)
 
@@ -63,9 +63,9 @@ def offload(pipeline, args):
 
 
 def open_pipeline(args):
-    given = {"transformer": FluxTransformer2DModel.from_pretrained(args.nf4, torch_dtype=DTYPE)} if args.mode == "nf4" else {}
+    given = {"transformer": FluxTransformer2DModel.from_pretrained(args.nf4, dtype=DTYPE)} if args.mode == "nf4" else {}
     pipeline = FluxPipeline.from_pretrained(args.model, text_encoder=None, text_encoder_2=None, tokenizer=None,
-                                            tokenizer_2=None, torch_dtype=DTYPE, **given)
+                                            tokenizer_2=None, dtype=DTYPE, **given)
     pipeline.set_progress_bar_config(disable=True)
     offload(pipeline, args)
     return pipeline

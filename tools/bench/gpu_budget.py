@@ -94,16 +94,18 @@ def end_session(process):
         pass
 
 
-def launch(args, group, environment, output):
+def launch(args, group, watch, environment, output):
     """Exit code and seconds; 124 when the time was up."""
     begin = time.monotonic()
     process = subprocess.Popen(args.command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                                env=environment, preexec_fn=lambda: enter(group))
+    watch.start()
     try:
         code = process.wait(timeout=args.timeout)
     except subprocess.TimeoutExpired:
         code = 124
     seconds = time.monotonic() - begin
+    watch.stop()
     end_session(process)
     process.wait()
     return code, seconds
@@ -147,9 +149,7 @@ def run(args):
         watch = Watch(card, group)
         free = card.memory().free
         with tempfile.TemporaryFile() as output:
-            watch.start()
-            code, seconds = launch(args, group, environment, output)
-            watch.stop()
+            code, seconds = launch(args, group, watch, environment, output)
             output.seek(0)
             text = output.read().decode(errors="replace")
         row = {"name": args.name, "exit_code": code, "seconds": seconds, "vram": args.vram, "ram": args.ram,
@@ -228,7 +228,10 @@ def main():
     if args.table:
         print_table([json.loads(pathlib.Path(file).read_text()) for file in args.table])
         return
-    row, text = run(args)
+    try:
+        row, text = run(args)
+    except OSError as error:
+        sys.exit(f"not run: {error}")
     for file, content in ((args.json, json.dumps(row, indent=2) + "\n"), (args.log, text)):
         if file:
             pathlib.Path(file).write_text(content)
