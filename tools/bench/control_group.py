@@ -1,9 +1,13 @@
 """A memory control group (v1 or v2) of exactly a budget, without swap, in which a command can be run."""
 
+import errno
 import os
 import pathlib
+import sys
+import time
 
 ROOT = pathlib.Path("/sys/fs/cgroup")
+CLOSING_TRIES = 100  # what was killed takes a moment to give its memory back
 
 
 def swap_bytes():
@@ -65,4 +69,12 @@ class ControlGroup:
         return int(peak.read_text()) if peak.exists() else None
 
     def close(self):
-        self.path.rmdir()
+        for _ in range(CLOSING_TRIES):
+            try:
+                self.path.rmdir()
+                return
+            except OSError as error:
+                if error.errno != errno.EBUSY:
+                    raise
+            time.sleep(0.1)
+        print(f"{self.path} is left: processes still run in it", file=sys.stderr)
