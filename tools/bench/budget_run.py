@@ -11,43 +11,14 @@ the larger of the two, since reading goes on behind computing.
 
 import argparse
 import json
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 
+from control_group import ControlGroup
+
 MIB = 1 << 20
-
-
-class ControlGroup:
-    """A memory control group of its own, removed at the end."""
-
-    def __init__(self, limit_bytes):
-        root = pathlib.Path("/sys/fs/cgroup")
-        self.v2 = (root / "cgroup.controllers").exists()
-        parent = root if self.v2 else root / "memory"
-        self.path = parent / f"steadyflux_budget.{os.getpid()}"
-        self.path.mkdir()
-        self.write("memory.max" if self.v2 else "memory.limit_in_bytes", limit_bytes)
-
-    def write(self, name, value):
-        (self.path / name).write_text(str(value))
-
-    def enter(self):
-        self.write("cgroup.procs", os.getpid())
-
-    def value(self, file, key):
-        for line in (self.path / file).read_text().splitlines():
-            if line.startswith(key + " "):
-                return int(line.split()[1])
-        return None
-
-    def oom_kills(self):
-        return self.value("memory.events" if self.v2 else "memory.oom_control", "oom_kill")
-
-    def close(self):
-        self.path.rmdir()
 
 
 def parse_size(text):

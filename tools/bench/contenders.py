@@ -88,6 +88,15 @@ def run_steadyflux(args, flags, directory):
                decode_flops=phases["decode"]["flops"], **done.costs())
 
 
+def sdcpp_steps(text):
+    """Seconds of the steps of the one picture that stable-diffusion.cpp says it drew; none if it drew none."""
+    sampling = re.search(r"generating image:.*?sampling completed", text, re.DOTALL)
+    # The bar of loading the weights counts tensors: only the sampler's counts to its end here.
+    found = re.findall(r"(\d+)/(\d+) - ([\d.]+)(s/it|it/s)", sampling[0]) if sampling else []
+    count = found[-1][1] if found else ""
+    return [float(value) if unit == "s/it" else 1 / float(value) for _, total, value, unit in found if total == count]
+
+
 def run_sdcpp(args, flags, directory):
     """Its text is always cut and padded to 256 tokens for FLUX."""
     width, height = args.size.split("x")
@@ -95,14 +104,9 @@ def run_sdcpp(args, flags, directory):
                    "--sampling-method", "euler", "-p", PROMPT, "--seed", 7, "-o", directory / "sdcpp.png", *flags],
                   args)
     text = done.text
-    sampling = need(re.search(r"generating image:.*?sampling completed", text, re.DOTALL), "sampling", text)[0]
-    steps = []
-    for _, count, value, unit in re.findall(r"(\d+)/(\d+) - ([\d.]+)(s/it|it/s)", sampling):
-        if int(count) == args.steps:
-            steps.append(float(value) if unit == "s/it" else 1 / float(value))
     decode = need(re.search(r"decode_first_stage completed, taking ([\d.]+)s", text), "decoding time", text)
     encode = need(re.search(r"get_learned_condition completed, taking ([\d.]+)s", text), "encoding time", text)
-    return Run(steps=need(steps, "step times", text), decode=float(decode[1]), encode=float(encode[1]),
+    return Run(steps=need(sdcpp_steps(text), "step times", text), decode=float(decode[1]), encode=float(encode[1]),
                **done.costs())
 
 
