@@ -30,15 +30,17 @@ Case plain(const LinearShape& shape, const LinearTypes& types) {
 }
 
 // Bias, activation, and the result added to what is there, with or without a gate.
-Case epilogue(const std::string& name, Activation activation, bool gated, bool accumulate, const LinearTypes& types) {
+Case epilogue(const std::string& name, Activation activation, bool gated, bool accumulate, const LinearTypes& types,
+              const LinearShape& shape = {37, 65, 29}) {
   return {"linear_" + name, [=](Builder& builder) -> ops::Op {
-            const Tensor x = builder.input(types.x, {37, 65});
-            const ops::Linear linear = {builder.input(types.weight, {29, 65}), builder.input(types.weight, {29})};
+            const Tensor x = builder.input(types.x, {shape.rows, shape.in_features});
+            const ops::Linear linear = {builder.input(types.weight, {shape.out_features, shape.in_features}),
+                                        builder.input(types.weight, {shape.out_features})};
             ops::LinearPart part = {.linear = linear,
-                                    .out = builder.input(types.out, {37, 29}),
+                                    .out = builder.input(types.out, {shape.rows, shape.out_features}),
                                     .activation = activation,
                                     .accumulate = accumulate};
-            if (gated) part.gate = builder.input(DType::kF32, {29});
+            if (gated) part.gate = builder.input(DType::kF32, {shape.out_features});
             return ops::LinearMany{x, builder.parts({part})};
           }};
 }
@@ -163,6 +165,14 @@ std::vector<Case> linear_cases() {
     cases.push_back(epilogue("accumulate" + suffix, Activation::kNone, false, true, types));
     cases.push_back(epilogue("gate" + suffix, Activation::kNone, true, true, types));
     cases.push_back(epilogue("silu_gate" + suffix, Activation::kSilu, true, true, types));
+  }
+  // Rows of whole units, which libraries finish themselves where they can.
+  for (const LinearShape& shape : {LinearShape{37, 64, 32}, {300, 200, 392}}) {
+    const std::string suffix = "_whole_" + name_of(shape, all_bf16);
+    cases.push_back(epilogue("bias" + suffix, Activation::kNone, false, false, all_bf16, shape));
+    cases.push_back(epilogue("gelu_tanh" + suffix, Activation::kGeluTanh, false, false, all_bf16, shape));
+    cases.push_back(epilogue("accumulate" + suffix, Activation::kNone, false, true, all_bf16, shape));
+    cases.push_back(epilogue("gate" + suffix, Activation::kNone, true, true, all_bf16, shape));
   }
   for (const LinearTypes& types : {all_f32, all_bf16, mixed, LinearTypes{bf16, f16, f32}}) {
     for (const LinearShape& shape :

@@ -30,11 +30,18 @@ bool is_operand(const Tensor& matrix, DType operand) {
   return matrix.dtype == operand && in_units(matrix) && matrix.dim(1) % unit_elements(operand) == 0;
 }
 
+// Whether the library has the activation.
+bool library_activates(const ops::LinearPart& part, DType operand) {
+  if (part.activation == ops::Activation::kNone) return true;
+  return part.activation == ops::Activation::kGeluTanh && !part.accumulate && operand == DType::kBF16 &&
+         part.out.dtype == DType::kBF16;
+}
+
 // Whether the library can store the results and do all that is asked of them, with one rounding.
 bool library_finishes(const ops::LinearPart& part, DType operand) {
   const Tensor& bias = part.linear.bias;
   const bool stores = part.out.dtype == DType::kF32 || operand == DType::kBF16;
-  return stores && in_units(part.out) && part.activation == ops::Activation::kNone && part.gate.empty() &&
+  return stores && in_units(part.out) && library_activates(part, operand) && part.gate.empty() &&
          (bias.empty() || bias.dtype == part.out.dtype);
 }
 
@@ -71,6 +78,7 @@ Product product_of(const Cutting& cutting, const Tensor& x, const ops::LinearPar
           .operand = cutting.operand,
           .out = cutting.direct ? part.out.dtype : DType::kF32,
           .has_bias = cutting.direct && !part.linear.bias.empty(),
+          .gelu = cutting.direct && part.activation == ops::Activation::kGeluTanh,
           .accumulate = cutting.direct && part.accumulate};
 }
 
