@@ -30,15 +30,17 @@ Case plain(const LinearShape& shape, const LinearTypes& types) {
 }
 
 // Bias, activation, and the result added to what is there, with or without a gate.
-Case epilogue(const std::string& name, Activation activation, bool gated, bool accumulate, const LinearTypes& types) {
+Case epilogue(const std::string& name, Activation activation, bool gated, bool accumulate, const LinearTypes& types,
+              const LinearShape& shape = {37, 65, 29}) {
   return {"linear_" + name, [=](Builder& builder) -> ops::Op {
-            const Tensor x = builder.input(types.x, {37, 65});
-            const ops::Linear linear = {builder.input(types.weight, {29, 65}), builder.input(types.weight, {29})};
+            const Tensor x = builder.input(types.x, {shape.rows, shape.in_features});
+            const ops::Linear linear = {builder.input(types.weight, {shape.out_features, shape.in_features}),
+                                        builder.input(types.weight, {shape.out_features})};
             ops::LinearPart part = {.linear = linear,
-                                    .out = builder.input(types.out, {37, 29}),
+                                    .out = builder.input(types.out, {shape.rows, shape.out_features}),
                                     .activation = activation,
                                     .accumulate = accumulate};
-            if (gated) part.gate = builder.input(DType::kF32, {29});
+            if (gated) part.gate = builder.input(DType::kF32, {shape.out_features});
             return ops::LinearMany{x, builder.parts({part})};
           }};
 }
@@ -74,19 +76,30 @@ Case shared_input(DType activations, DType weights) {
           }};
 }
 
+// What follows the products of integers.
+struct Int8Epilogue {
+  std::string name;
+  Activation activation = Activation::kNone;
+  bool gated = false;
+  bool accumulate = false;
+};
+
 // In integers: bias, activation and gate as of floats; a row of zeros in both operands.
-Case int8(const LinearShape& shape, const LinearTypes& types, std::int64_t gap = 0) {
-  return {"linear_int8_" + std::to_string(gap) + "_" + name_of(shape, types), [=](Builder& builder) -> ops::Op {
+Case int8(const LinearShape& shape, const LinearTypes& types, std::int64_t gap = 0,
+          const Int8Epilogue& epilogue = {"", Activation::kSilu, false, true}) {
+  return {"linear_int8_" + epilogue.name + std::to_string(gap) + "_" + name_of(shape, types),
+          [=](Builder& builder) -> ops::Op {
             const Tensor x = builder.input(types.x, {shape.rows, shape.in_features}, {.gap = gap});
             const Tensor zero_row = builder.input(types.x, {1, shape.in_features}, {.scale = 0});
             const Tensor weight = builder.input(types.weight, {shape.out_features, shape.in_features}, {.gap = gap});
             const Tensor bias = builder.input(types.weight, {shape.out_features});
             const Tensor out = builder.input(types.out, {shape.rows, shape.out_features}, {.gap = gap});
-            const ops::LinearPart part = {.linear = {weight, bias},
-                                          .out = out,
-                                          .activation = Activation::kSilu,
-                                          .accumulate = true,
-                                          .compute = ops::Compute::kInt8};
+            ops::LinearPart part = {.linear = {weight, bias},
+                                    .out = out,
+                                    .activation = epilogue.activation,
+                                    .accumulate = epilogue.accumulate,
+                                    .compute = ops::Compute::kInt8};
+            if (epilogue.gated) part.gate = builder.input(types.weight, {shape.out_features});
             return ops::LinearMany{shape.rows == 1 ? zero_row : x, builder.parts({part})};
           }};
 }
@@ -164,12 +177,32 @@ std::vector<Case> linear_cases() {
     cases.push_back(epilogue("gate" + suffix, Activation::kNone, true, true, types));
     cases.push_back(epilogue("silu_gate" + suffix, Activation::kSilu, true, true, types));
   }
+  // Rows of whole units, which libraries finish themselves where they can, and others; across the borders of tiles.
+  for (const LinearTypes& types : {all_bf16, LinearTypes{bf16, bf16, f32}}) {
+    for (const LinearShape& shape : {LinearShape{37, 64, 32}, {270, 72, 264}, {259, 72, 331}, {130, 1032, 24}}) {
+      const std::string suffix = "_of_" + name_of(shape, types);
+      cases.push_back(epilogue("bias" + suffix, Activation::kNone, false, false, types, shape));
+      cases.push_back(epilogue("gelu_tanh" + suffix, Activation::kGeluTanh, false, false, types, shape));
+      cases.push_back(epilogue("accumulate" + suffix, Activation::kNone, false, true, types, shape));
+      cases.push_back(epilogue("gate" + suffix, Activation::kNone, true, true, types, shape));
+    }
+  }
   for (const LinearTypes& types : {all_f32, all_bf16, mixed, LinearTypes{bf16, f16, f32}}) {
     for (const LinearShape& shape :
          {LinearShape{1, 32, 5}, {2, 1, 1}, {3, 7, 130}, {257, 65, 127}, {70, 2100, 33}, {5, 12300, 129}}) {
       cases.push_back(int8(shape, types));
     }
     cases.push_back(int8({33, 50, 47}, types, 6));
+  }
+  for (const LinearTypes& types : {all_bf16, LinearTypes{bf16, f16, f32}}) {
+    for (const LinearShape& shape : {LinearShape{1, 40, 9}, {130, 200, 264}, {259, 65, 331}, {70, 2100, 33}}) {
+      for (const Int8Epilogue& each : {Int8Epilogue{"bias_"},
+                                       {"gelu_tanh_", Activation::kGeluTanh},
+                                       {"accumulate_", Activation::kNone, false, true},
+                                       {"gate_", Activation::kNone, true, true}}) {
+        cases.push_back(int8(shape, types, 0, each));
+      }
+    }
   }
   for (const DType types : {f32, bf16}) {
     cases.push_back(int8_extremes(types, 1));

@@ -104,6 +104,9 @@ void add_row_norms(std::vector<Case>& cases) {
         cases.push_back(rms_norm(rows, width, x, x, x, {}));
       }
     }
+    // As wide as a large network's, at odd distances too.
+    cases.push_back(layer_norm(3, 1036, x, bf16, bf16, {.gap = 3}));
+    cases.push_back(layer_norm(3, 4096, x, bf16, f32, {.gap = 4}));
     // A mean far from zero: the variance must not be a difference of large sums.
     cases.push_back(layer_norm(9, 256, x, x, f32, {.mean = 30}));
     cases.push_back(rms_norm(300, 24, x, x, x, {.scale = 1e-3}));
@@ -117,6 +120,9 @@ void add_head_norms(std::vector<Case>& cases) {
     }
     cases.push_back(qk_norm_rope(1, 1, 2, x, DType::kF16, true, 0));
     cases.push_back(qk_norm_rope(150, 3, 64, x, DType::kF32, true, 384));
+    cases.push_back(qk_norm_rope(19, 24, 128, x, x, true, 128));
+    cases.push_back(qk_norm_rope(9, 4, 20, x, DType::kF16, true, 5));
+    cases.push_back(qk_norm_rope(9, 8, 128, x, x, false, 0));
     cases.push_back(qk_norm_rope(7, 2, 15, x, DType::kBF16, false, 7));
   }
 }

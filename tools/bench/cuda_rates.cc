@@ -1,8 +1,8 @@
 // How fast the operations of FLUX run on the first CUDA device: cuda_rates
 //
-// Prints a line for each: milliseconds, and TFLOP/s or GB/s by ops::cost. "product alone" is cuBLASLt by itself,
-// storing bf16 with no epilogue. Operands are random; every figure is the median of several rounds of back-to-back
-// runs.
+// Prints a line for each: milliseconds, and TFLOP/s or GB/s by ops::cost. "product alone" is the same product storing
+// bf16 with no epilogue. A table of products follows: Hopper's kernel beside cuBLASLt alone. Operands are random; every
+// figure is the median of several rounds of back-to-back runs.
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
@@ -16,6 +16,7 @@
 #include "backend/arena.h"
 #include "backend/cuda_backend.h"
 #include "cuda_bench.h"
+#include "product_rates.h"
 
 namespace steadyflux {
 namespace {
@@ -44,10 +45,11 @@ struct LinearCase {
   ops::Compute compute = ops::Compute::kFloat;
 };
 
+// A gated one adds to FLUX's stream, which is f32.
 ops::LinearPart part_of(Bench& bench, const LinearCase& each) {
   constexpr DType bf16 = DType::kBF16;
   ops::LinearPart part = {.linear = {bench.random(each.weight, {each.out_features, each.in_features})},
-                          .out = bench.random(bf16, {each.rows, each.out_features}),
+                          .out = bench.random(each.gated ? DType::kF32 : bf16, {each.rows, each.out_features}),
                           .activation = each.activation,
                           .accumulate = each.gated,
                           .compute = each.compute};
@@ -64,7 +66,8 @@ void time_linear(Bench& bench, const LinearCase& each) {
   print_flops(each.name, bench.time(op), ops::cost(op).flops);
   if (!each.gated && each.activation == ops::Activation::kNone && each.weight == DType::kBF16) return;
   std::vector<ops::LinearPart> alone = parts;
-  alone[0] = {.linear = {bench.random(DType::kBF16, {each.out_features, each.in_features})}, .out = parts[0].out};
+  alone[0] = {.linear = {bench.random(DType::kBF16, {each.out_features, each.in_features})},
+              .out = bench.random(DType::kBF16, {each.rows, each.out_features})};
   print_flops("  product alone", bench.time(ops::LinearMany{x, alone}), ops::cost(op).flops);
 }
 
@@ -228,6 +231,7 @@ void run_all() {
   time_pixels(bench, 128, 512);
   time_pixels(bench, 1024, 128);
   time_copies(bench);
+  bench::print_product_rates(bench);
   print_overhead(bench.backend());
 }
 

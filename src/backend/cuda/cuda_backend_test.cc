@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <random>
 #include <thread>
+#include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -165,7 +168,7 @@ std::vector<BFloat16> random_bf16(std::size_t count, std::uint32_t seed) {
 
 // Rows of whole 16-byte units at addresses that are not: no model asks for it, and nothing may come out wrong.
 TEST_F(CudaBackend, LinearLayersTakeAnyAddress) {
-  constexpr std::int64_t kSize = 64;
+  constexpr std::int64_t kSize = 136;
   const Shape shape = {kSize, kSize};
   const auto region = backend_->reserve(4 * tensor_bytes(DType::kBF16, shape));
   const std::vector<BFloat16> values = random_bf16(2 * kSize * kSize, 1);
@@ -184,8 +187,113 @@ TEST_F(CudaBackend, LinearLayersTakeAnyAddress) {
   const std::vector<BFloat16> aligned = place(0);
   const std::vector<BFloat16> shifted = place(2);
   for (std::size_t i = 0; i < aligned.size(); ++i) {
-    // Sums of 64 products below 1 in any order, rounded twice.
+    // Sums of 136 products below 1 in any order, rounded twice.
     EXPECT_NEAR(float_from_bf16(aligned[i]), float_from_bf16(shifted[i]), 0x1p-7 * 8 + 1e-3) << i;
+  }
+}
+
+// As large as FLUX.1's layers, so that every multiprocessor has several tiles, and parts that share an input. Weights
+// and input are small integers, so that sums are exact in any order, and their f32 results too.
+TEST_F(CudaBackend, EveryTileOfLargeLinearLayersIsRight) {
+  constexpr std::int64_t kRows = 4610;
+  constexpr std::int64_t kDepth = 520;
+  const std::vector<std::int64_t> widths = {3072, 1000, 3080, 2051, 300};
+  std::mt19937 random(3);
+  const auto small_integers = [&](std::int64_t count) {
+    std::vector<BFloat16> values(static_cast<std::size_t>(count));
+    for (BFloat16& each : values) each = bf16_from_float(static_cast<float>(random() % 5) - 2);
+    return values;
+  };
+  const auto region = backend_->reserve(std::size_t{512} << 20);
+  Arena arena(region->data(), region->size_bytes());
+  const std::vector<BFloat16> x_values = small_integers(kRows * kDepth);
+  const Tensor x = arena.allocate(DType::kBF16, {kRows, kDepth});
+  backend_->upload(std::as_bytes(std::span(x_values)), x);
+  std::vector<std::vector<BFloat16>> weight_values;
+  std::vector<ops::LinearPart> parts;
+  for (const std::int64_t width : widths) {
+    weight_values.push_back(small_integers(width * kDepth));
+    const Tensor weight = arena.allocate(DType::kBF16, {width, kDepth});
+    backend_->upload(std::as_bytes(std::span(weight_values.back())), weight);
+    parts.push_back({.linear = {.weight = weight}, .out = arena.allocate(DType::kF32, {kRows, width})});
+  }
+  run(ops::LinearMany{x, parts});
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const std::vector<float> got = get<float>(parts[i].out);
+    int num_wrong = 0;
+    // Some elements of every eight rows and every eight columns.
+    for (std::int64_t row = 0; row < kRows; row += 5) {
+      for (std::int64_t column = row / 5 % 7; column < widths[i]; column += 61) {
+        float sum = 0;
+        for (std::int64_t k = 0; k < kDepth; ++k) {
+          sum += float_from_bf16(x_values[static_cast<std::size_t>(row * kDepth + k)]) *
+                 float_from_bf16(weight_values[i][static_cast<std::size_t>(column * kDepth + k)]);
+        }
+        if (got[static_cast<std::size_t>(row * widths[i] + column)] == sum) continue;
+        if (++num_wrong < 4) ADD_FAILURE() << "part " << i << ", row " << row << ", column " << column;
+      }
+    }
+    EXPECT_EQ(num_wrong, 0) << "part " << i;
+  }
+}
+
+template <typename T>
+T bf16_or_float(float value) {
+  if constexpr (std::is_same_v<T, float>) {
+    return value;
+  } else {
+    return bf16_from_float(value);
+  }
+}
+float as_float(float value) { return value; }
+float as_float(BFloat16 value) { return float_from_bf16(value); }
+
+// One with a gate and what was there before, whose last tiles are halves where a card has 66 pairs of multiprocessors.
+TEST_F(CudaBackend, EveryTileOfALargeGatedLayerIsRight) {
+  constexpr std::int64_t kRows = 4608;
+  constexpr std::int64_t kWidth = 3072;
+  constexpr std::int64_t kDepth = 128;
+  const auto region = backend_->reserve(std::size_t{256} << 20);
+  Arena arena(region->data(), region->size_bytes());
+  const auto put = [&]<typename T>(T, const Shape& shape, const auto& value_at) {
+    std::vector<T> values(static_cast<std::size_t>(shape.num_elements()));
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = bf16_or_float<T>(value_at(static_cast<int>(i)));
+    const Tensor tensor = arena.allocate(std::is_same_v<T, float> ? DType::kF32 : DType::kBF16, shape);
+    backend_->upload(std::as_bytes(std::span(values)), tensor);
+    return tensor;
+  };
+  // One of each row of x and one of each row of the weight is not 0, and every fourth pair of them meets.
+  const auto one_of_row = [](int i) { return i / 128 % 4 == i % 128 ? 1.0f + static_cast<float>(i / 128 % 7) : 0.0f; };
+  const auto judge = [&]<typename Out>(Out, ops::Compute compute) {
+    const ArenaScope scope(arena);
+    const Tensor x = put(BFloat16{}, {kRows, kDepth}, one_of_row);
+    const Tensor weight = put(BFloat16{}, {kWidth, kDepth}, one_of_row);
+    const Tensor out = put(Out{}, {kRows, kWidth}, [](int i) { return static_cast<float>(i % 11); });
+    const Tensor gate = put(BFloat16{}, {kWidth}, [](int i) { return static_cast<float>(i % 3); });
+    const std::vector<ops::LinearPart> parts = {
+        {.linear = {.weight = weight}, .out = out, .gate = gate, .accumulate = true, .compute = compute}};
+    run(ops::LinearMany{x, parts});
+    const std::vector<Out> got = get<Out>(out);
+    // Integers up to 256 are bf16's; those that scales of integers stand for are off by a little.
+    const float allowed = compute == ops::Compute::kInt8 ? 0.01f : 0;
+    int num_wrong = 0;
+    for (int row = 0; row < kRows; ++row) {
+      for (int column = 0; column < kWidth; ++column) {
+        const int i = row * static_cast<int>(kWidth) + column;
+        const int product = row % 4 == column % 4 ? (1 + row % 7) * (1 + column % 7) : 0;
+        const auto expected = static_cast<float>(i % 11 + column % 3 * product);
+        const float value = as_float(got[static_cast<std::size_t>(i)]);
+        if (std::fabs(value - expected) <= allowed * expected) continue;
+        if (++num_wrong < 4) {
+          ADD_FAILURE() << "row " << row << ", column " << column << ": " << value << ", expected " << expected;
+        }
+      }
+    }
+    EXPECT_EQ(num_wrong, 0);
+  };
+  for (const ops::Compute compute : {ops::Compute::kFloat, ops::Compute::kInt8}) {
+    judge(BFloat16{}, compute);
+    judge(float{}, compute);
   }
 }
 
@@ -207,16 +315,24 @@ TEST_F(CudaBackend, AttentionTakesAnyAddress) {
 }
 
 TEST_F(CudaBackend, FewerRowsNeverNeedMoreScratch) {
+  using ops::Activation;
   std::byte* const nowhere = Arena::measuring().allocate(1);
   for (const ops::Compute compute : {ops::Compute::kFloat, ops::Compute::kInt8}) {
     for (const DType weights : {DType::kF32, DType::kBF16, DType::kQ4_0}) {
-      for (const auto& [features, cols] : {std::pair{256, 320}, {3072, 130}, {3072, 12288}, {15360, 256}}) {
+      for (const auto& [features, cols, activation] : {std::tuple{256, 320, Activation::kSilu},
+                                                       {3072, 130, Activation::kNone},
+                                                       {3072, 130, Activation::kSilu},
+                                                       {3072, 128, Activation::kGeluTanh},
+                                                       {3072, 12288, Activation::kNone},
+                                                       {3072, 12288, Activation::kGeluTanh},
+                                                       {3072, 12288, Activation::kSilu},
+                                                       {15360, 256, Activation::kSilu}}) {
         std::size_t last = 0;
         for (const std::int64_t rows : {1, 2, 15, 63, 64, 256, 257, 512, 513, 1024, 1025, 2048, 2049, 4608}) {
-          const std::vector<ops::LinearPart> parts = {{.linear = {.weight = Tensor(nowhere, weights, {cols, features})},
-                                                       .out = Tensor(nowhere, DType::kBF16, {rows, cols}),
-                                                       .activation = ops::Activation::kSilu,
-                                                       .compute = compute}};
+          std::vector<ops::LinearPart> parts(3, {.linear = {.weight = Tensor(nowhere, weights, {cols, features})},
+                                                 .out = Tensor(nowhere, DType::kBF16, {rows, cols}),
+                                                 .activation = activation,
+                                                 .compute = compute});
           const Tensor x(nowhere, DType::kBF16, {rows, features});
           const std::size_t bytes = backend_->scratch_bytes(ops::LinearMany{x, parts});
           EXPECT_GE(bytes, last) << rows << " rows of " << features << " by " << cols << ", " << dtype_name(weights);

@@ -8,12 +8,6 @@
 
 namespace steadyflux::cuda {
 
-inline constexpr int kOctet = 8;
-
-struct Octet {
-  float v[kOctet];
-};
-
 // Product and difference as the formats' references compute them: each rounded by itself.
 __device__ inline float scaled(float scale, int code) { return rounded_product(scale, static_cast<float>(code)); }
 

@@ -14,16 +14,31 @@ namespace steadyflux::cuda {
 
 inline constexpr int kWarp = 32;
 
-// Gives a kernel to a stream. Throws Error(kInternal) when it cannot start.
+// Gives a kernel to a stream, its blocks in clusters of `cluster` along x, of which `blocks` is a multiple. Throws
+// Error(kInternal) when it cannot start.
 template <typename... Parameters, typename... Arguments>
-void launch(void (*kernel)(Parameters...), dim3 blocks, dim3 threads, std::size_t shared_bytes, cudaStream_t stream,
-            const Arguments&... arguments) {
+void launch_clusters(unsigned cluster, void (*kernel)(Parameters...), dim3 blocks, dim3 threads,
+                     std::size_t shared_bytes, cudaStream_t stream, const Arguments&... arguments) {
   cudaLaunchConfig_t config = {};
+  cudaLaunchAttribute attribute = {};
+  attribute.id = cudaLaunchAttributeClusterDimension;
+  attribute.val.clusterDim.x = cluster;
+  attribute.val.clusterDim.y = 1;
+  attribute.val.clusterDim.z = 1;
+  config.attrs = &attribute;
+  config.numAttrs = cluster > 1 ? 1 : 0;
   config.gridDim = blocks;
   config.blockDim = threads;
   config.dynamicSmemBytes = shared_bytes;
   config.stream = stream;
   check(cudaLaunchKernelEx(&config, kernel, Parameters(arguments)...), "cudaLaunchKernelEx");
+}
+
+// The same, each block by itself.
+template <typename... Parameters, typename... Arguments>
+void launch(void (*kernel)(Parameters...), dim3 blocks, dim3 threads, std::size_t shared_bytes, cudaStream_t stream,
+            const Arguments&... arguments) {
+  launch_clusters(1, kernel, blocks, threads, shared_bytes, stream, arguments...);
 }
 
 // Lets a kernel have more shared memory than the 48 KiB that every kernel may have.
@@ -56,6 +71,9 @@ __device__ inline float exp2_fast(float x) {
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
   return result;
 }
+
+// a / b to two units in the last place, for |b| up to 2^126; 0 above.
+__device__ inline float quotient_fast(float a, float b) { return __fdividef(a, b); }
 
 // Two numbers as bf16, `low` in the lower half.
 __device__ inline std::uint32_t bf16_pair(float low, float high) {
@@ -97,6 +115,11 @@ __device__ inline void begin_copy(void* shared, const void* from, bool present) 
   const auto address = static_cast<std::uint32_t>(__cvta_generic_to_shared(shared));
   const int bytes = present ? 16 : 0;
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from), "r"(bytes) : "memory");
+}
+
+// Begins to bring the memory around an address into the L2 cache.
+__device__ inline void prefetch_line(const void* address) {
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(__cvta_generic_to_global(address)));
 }
 
 // Ends a group of copies that this thread has begun.

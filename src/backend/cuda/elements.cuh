@@ -13,6 +13,12 @@ struct Quad {
   float v[kQuad];
 };
 
+inline constexpr int kOctet = 8;
+
+struct Octet {
+  float v[kOctet];
+};
+
 __device__ inline float float_of_bf16(std::uint16_t bits) { return __uint_as_float(std::uint32_t{bits} << 16); }
 __device__ inline std::uint16_t bf16_of_float(float value) { return __bfloat16_as_ushort(__float2bfloat16_rn(value)); }
 __device__ inline float float_of_half(std::uint16_t bits) { return __half2float(__ushort_as_half(bits)); }
@@ -74,6 +80,18 @@ __device__ inline void store_quad(const View& view, std::int64_t row, std::int64
       if (i < count) store(view, row, column + i, quad.v[i]);
     }
   }
+}
+
+// Eight numbers of bf16, the first in the lowest bits.
+__device__ inline Octet octet_of_bf16(const uint4& pairs) {
+  const std::uint32_t words[] = {pairs.x, pairs.y, pairs.z, pairs.w};
+  Octet octet;
+#pragma unroll
+  for (int i = 0; i < kOctet / 2; ++i) {
+    octet.v[2 * i] = __uint_as_float(words[i] << 16);
+    octet.v[2 * i + 1] = __uint_as_float(words[i] & 0xFFFF0000u);
+  }
+  return octet;
 }
 
 // Columns of one row that the quad beginning at `column` has.

@@ -1,5 +1,6 @@
 // Layers that multiply in integers of 8 bits (ops::LinearPart).
 #include "backend/cuda/cuts.h"
+#include "backend/cuda/hopper_group.h"
 #include "backend/cuda/linear_parts.h"
 #include "backend/cuda/operands.h"
 
@@ -12,6 +13,7 @@ constexpr std::int64_t kFeatureUnit = 4;
 
 // How one part is cut. Everything follows from shapes.
 struct Cutting {
+  bool hopper = false;         // no product of the library: HopperGroup
   std::int64_t depth = 0;      // of the operands
   std::int64_t features = 0;   // of a product, but for the last
   std::int64_t rows = 0;       // of a product, but for the last
@@ -20,8 +22,9 @@ struct Cutting {
 
 bool is_int8(const ops::LinearPart& part) { return part.compute == ops::Compute::kInt8; }
 
-Cutting cut(const Tensor& x, const ops::LinearPart& part) {
+Cutting cut(const Context& context, const Tensor& x, const ops::LinearPart& part) {
   Cutting cutting;
+  cutting.hopper = hopper_finishes(context, part);
   cutting.depth = round_up(x.dim(1), kDepthUnit);
   cutting.features = even_part(part.out.dim(1), cut_size(kMostWeightBytes, cutting.depth));
   const std::int64_t most = cut_size(kMostSums, cutting.features);
@@ -45,6 +48,7 @@ Product product_of(const Cutting& cutting, Block rows, Block features) {
 struct Scratch {
   Int8Operand x;
   Int8Operand weight;
+  std::int64_t weight_rows = 0;  // that there is room for
   std::byte* sums = nullptr;
   std::byte* workspace = nullptr;
 };
@@ -54,21 +58,36 @@ Int8Operand allocate_operand(Arena& arena, std::int64_t rows, std::int64_t depth
   return {integers.data, depth, arena.allocate(DType::kF32, {rows}).as<float>()};
 }
 
+// Rows of the panel for the parts for Hopper: as many of them side by side as may be.
+std::int64_t grouped_rows(const Context& context, const ops::LinearMany& op, std::int64_t depth) {
+  PanelRows panel(cut_size(kMostWeightBytes, depth));
+  for (const ops::LinearPart& part : op.parts) {
+    if (!is_int8(part) || !hopper_finishes(context, part)) continue;
+    for_each_block(part.out.dim(1), cut(context, op.x, part).features, [&](Block features) {
+      const std::int64_t rows = round_up(features.count, kFeatureUnit);
+      if (!panel.has(rows)) panel.clear();
+      panel.take(rows);
+    });
+  }
+  return panel.largest();
+}
+
 // As large as the largest part needs; all have the depth of the input.
-Scratch allocate(const ops::LinearMany& op, Arena& arena) {
-  std::int64_t features = 0;
+Scratch allocate(const Context& context, const ops::LinearMany& op, Arena& arena) {
+  const std::int64_t depth = round_up(op.x.dim(1), kDepthUnit);
+  Scratch scratch;
+  scratch.weight_rows = grouped_rows(context, op, depth);
   std::int64_t sums = 0;
   for (const ops::LinearPart& part : op.parts) {
     if (!is_int8(part)) continue;
-    const Cutting cutting = cut(op.x, part);
+    const Cutting cutting = cut(context, op.x, part);
+    if (cutting.hopper) continue;
     const std::int64_t stride = round_up(cutting.features, kFeatureUnit);
-    features = std::max(features, stride);
+    scratch.weight_rows = std::max(scratch.weight_rows, stride);
     sums = std::max(sums, cutting.most_rows * stride);
   }
-  const std::int64_t depth = round_up(op.x.dim(1), kDepthUnit);
-  Scratch scratch;
   scratch.x = allocate_operand(arena, op.x.dim(0), depth);
-  scratch.weight = allocate_operand(arena, features, depth);
+  scratch.weight = allocate_operand(arena, scratch.weight_rows, depth);
   scratch.sums = arena.allocate(DType::kI32, {sums}).data;
   scratch.workspace = Products::allocate_workspace(arena);
   return scratch;
@@ -114,8 +133,8 @@ void multiply(Context& context, const Cutting& cutting, const ops::LinearPart& p
   finish(sums, epilogue, view_of(out), rows.count, features.count, context.stream);
 }
 
-void run_part(Context& context, const Tensor& x, const ops::LinearPart& part, const Scratch& scratch) {
-  const Cutting cutting = cut(x, part);
+void run_part(Context& context, const Cutting& cutting, const Tensor& x, const ops::LinearPart& part,
+              const Scratch& scratch) {
   for_each_block(part.out.dim(1), cutting.features, [&](Block features) {
     const Weight weight =
         make_operand(context, part.linear.weight.rows(features.begin, features.count), scratch.weight);
@@ -124,15 +143,27 @@ void run_part(Context& context, const Tensor& x, const ops::LinearPart& part, co
   });
 }
 
+void run_hopper_part(Context& context, const Cutting& cutting, const ops::LinearPart& part, const Scratch& scratch,
+                     HopperGroup& group) {
+  for_each_block(part.out.dim(1), cutting.features, [&](Block features) {
+    const std::int64_t first = group.take_panel_rows(round_up(features.count, kFeatureUnit));
+    const Int8Operand panel = {scratch.weight.data + first * cutting.depth, cutting.depth,
+                               scratch.weight.scales + first};
+    const Weight weight = make_operand(context, part.linear.weight.rows(features.begin, features.count), panel);
+    group.add(part, features, {weight.data, cutting.depth, weight.scales});
+  });
+}
+
 }  // namespace
 
 void prepare_int8_parts(Context& context, const ops::LinearMany& op, Arena& arena) {
   if (std::ranges::none_of(op.parts, is_int8)) return;
   const ArenaScope scope(arena);
-  allocate(op, arena);
+  allocate(context, op, arena);
   for (const ops::LinearPart& part : op.parts) {
     if (!is_int8(part)) continue;
-    const Cutting cutting = cut(op.x, part);
+    const Cutting cutting = cut(context, op.x, part);
+    if (cutting.hopper) continue;
     for_each_block(part.out.dim(1), cutting.features, [&](Block features) {
       for_each_block(op.x.dim(0), cutting.rows,
                      [&](Block rows) { context.products.prepare(product_of(cutting, rows, features)); });
@@ -143,11 +174,22 @@ void prepare_int8_parts(Context& context, const ops::LinearMany& op, Arena& aren
 void run_int8_parts(Context& context, const ops::LinearMany& op, Arena& arena) {
   if (std::ranges::none_of(op.parts, is_int8)) return;
   const ArenaScope scope(arena);
-  const Scratch scratch = allocate(op, arena);
+  const Scratch scratch = allocate(context, op, arena);
+  const std::int64_t depth = scratch.x.depth;
   pack_int8(weight_view(op.x), op.x.dim(0), op.x.dim(0), op.x.dim(1), context.tables, scratch.x, context.stream);
+  HopperGroup group(context, {scratch.x.data, depth, op.x.dim(0), depth, DType::kI8, scratch.x.scales},
+                    scratch.weight_rows);
   for (const ops::LinearPart& part : op.parts) {
-    if (is_int8(part)) run_part(context, op.x, part, scratch);
+    if (!is_int8(part)) continue;
+    const Cutting cutting = cut(context, op.x, part);
+    if (cutting.hopper) {
+      run_hopper_part(context, cutting, part, scratch, group);
+    } else {
+      group.run();
+      run_part(context, cutting, op.x, part, scratch);
+    }
   }
+  group.run();
 }
 
 }  // namespace steadyflux::cuda

@@ -24,6 +24,11 @@ cudaDataType_t data_type(DType dtype) {
 
 bool is_integer(const Product& product) { return product.operand == DType::kI8; }
 
+cublasLtEpilogue_t epilogue_of(const Product& product) {
+  if (product.gelu) return product.has_bias ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU;
+  return product.has_bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+}
+
 template <typename Value>
 void set(cublasLtMatmulDesc_t operation, cublasLtMatmulDescAttributes_t attribute, const Value& value) {
   check(cublasLtMatmulDescSetAttribute(operation, attribute, &value, sizeof(value)), "cublasLtMatmulDescSetAttribute");
@@ -54,8 +59,8 @@ Owner<cublasLtMatmulDesc_t> make_operation(const Product& product) {
   Owner<cublasLtMatmulDesc_t> operation(created);
   set(created, CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
   set(created, CUBLASLT_MATMUL_DESC_TRANSB, CUBLAS_OP_N);
+  set(created, CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(product));
   if (product.has_bias) {
-    set(created, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
     set(created, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, data_type(product.out));
     // Only its alignment counts while a plan is made.
     const std::uintptr_t address = product.aligned ? kUnit : dtype_bytes(product.out);
@@ -111,8 +116,9 @@ Products::Plan Products::make_plan(const Product& product) const {
     fail(ErrorCode::kInternal, "cuBLASLt has no algorithm for a product of ", product.rows, " rows, ", product.features,
          " features and depth ", product.depth, " in ", dtype_name(product.operand), " to ", dtype_name(product.out),
          ", rows ", product.x_stride, ", ", product.weight_stride, " and ", product.out_stride, " apart",
-         product.has_bias ? ", with bias" : "", product.accumulate ? ", added to what is there" : "",
-         product.aligned ? "" : ", unaligned", ": ", cublasLtGetStatusString(status));
+         product.has_bias ? ", with bias" : "", product.gelu ? ", with gelu" : "",
+         product.accumulate ? ", added to what is there" : "", product.aligned ? "" : ", unaligned", ": ",
+         cublasLtGetStatusString(status));
   }
   plan.algorithm = result.algo;
   plan.workspace_bytes = result.workspaceSize;

@@ -15,8 +15,8 @@
 
 namespace steadyflux::cuda {
 
-// out = x weight^T (+ bias) (+ out): x [rows, depth], weight [features, depth], out [rows, features], rows of each
-// `…_stride` elements apart. Sums are f32, rounded once to out's type; of integers they are exact.
+// out = x weight^T (+ bias) (+ out), or gelu of it: x [rows, depth], weight [features, depth], out [rows, features],
+// rows of each `…_stride` elements apart. Sums are f32, rounded once to out's type; of integers they are exact.
 struct Product {
   std::int64_t rows = 0;
   std::int64_t features = 0;
@@ -29,6 +29,7 @@ struct Product {
   DType operand = DType::kF32;
   DType out = DType::kF32;  // f32; or bf16 with operands of bf16; i32 with those of i8, and only with those
   bool has_bias = false;    // of out's type
+  bool gelu = false;        // the tanh form, after the bias; only without `accumulate`, operands and out of bf16
   bool accumulate = false;
   // Whether a sum may be cut into parts that are added at the end. Without, an element of `out` has the same bits
   // wherever its row stands.
