@@ -29,12 +29,13 @@ Case joined(const std::string& name, const std::vector<std::int64_t>& features, 
             std::vector<ops::LinearPart> parts;
             std::int64_t first = 0;
             for (const std::int64_t each : features) {
+              const bool alone = apart && first + each == all;
               parts.push_back({.linear = {weight.rows(first, each), bias.rows(first, each)},
                                .out = out.cols(first, each),
+                               .activation = alone ? ops::Activation::kGeluTanh : ops::Activation::kNone,
                                .compute = types.compute});
               first += each;
             }
-            if (apart) parts.back().activation = ops::Activation::kGeluTanh;
             return ops::LinearMany{x, builder.parts(parts)};
           }};
 }
