@@ -41,17 +41,21 @@ constexpr Size kSizes[] = {
     {8192, 8192, 8192},
 };
 
+// Shorter than Bench's, since there are many.
+constexpr double kProductSeconds = 0.05;
+constexpr int kProductRounds = 3;
+
 class Timer {
  public:
   // Median seconds of f, which gives one product to the stream.
   template <typename F>
   double time(const F& f) {
     run(2, f);
-    const int count = std::clamp(static_cast<int>(kRoundSeconds / std::max(run(3, f), 1e-6)), 3, 2000);
-    std::array<double, kRounds> rounds = {};
+    const int count = std::clamp(static_cast<int>(kProductSeconds / std::max(run(3, f), 1e-6)), 3, 2000);
+    std::array<double, kProductRounds> rounds = {};
     for (double& each : rounds) each = run(count, f);
-    std::nth_element(rounds.begin(), rounds.begin() + kRounds / 2, rounds.end());
-    return rounds[kRounds / 2];
+    std::nth_element(rounds.begin(), rounds.begin() + kProductRounds / 2, rounds.end());
+    return rounds[kProductRounds / 2];
   }
   cudaStream_t stream() const { return stream_.get(); }
 

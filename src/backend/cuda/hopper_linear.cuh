@@ -269,8 +269,24 @@ __device__ inline float gelu_tanh_fast(float x) {
 // Where a lane stands in the tile: its rows, `row` and the one eight further on, and its octet of every four.
 struct Standing {
   int row = 0;
-  int octet = 0;  // 0 to 3
+  int octet = 0;           // 0 to 3
+  int whole_columns = 0;   // from its first octet on, as far as octets of out are whole
+  std::byte* out[2] = {};  // its first octet in each row
 };
+
+__device__ inline Standing standing_in(const PartParameters& part, const Tile& tile, int row) {
+  Standing standing;
+  standing.row = row;
+  standing.octet = static_cast<int>(threadIdx.x) % 4;
+  const int column = tile.column + standing.octet * kOctet;
+  if (part.whole_octets) standing.whole_columns = part.features - column;
+  const int element_bytes = part.out.dtype == DType::kF32 ? 4 : 2;
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    standing.out[half] = part.out.data + ((row + half * 8) * part.out.row_stride + column) * element_bytes;
+  }
+  return standing;
+}
 
 inline constexpr int kSpan = 4 * kOctet;  // columns that four lanes exchange
 inline constexpr int kSpans = kTileColumns / kSpan;
@@ -289,25 +305,23 @@ struct Before {
   uint4 units[kUnitsAhead][2];
 };
 
-__device__ inline bool is_whole(const PartParameters& part, int column) {
-  return part.whole_octets && column + kOctet <= part.features;
+__device__ inline bool is_whole(const Standing& standing, int span) {
+  return span * kSpan + kOctet <= standing.whole_columns;
 }
 
 template <Finish kFinish>
-__device__ uint4* units_at(const PartParameters& part, int row, int column) {
-  const std::int64_t index = row * part.out.row_stride + column;
-  return reinterpret_cast<uint4*>(part.out.data) + index * kUnits<kFinish> / kOctet;
+__device__ uint4* units_at(const Standing& standing, int span, int half) {
+  return reinterpret_cast<uint4*>(standing.out[half]) + span * 4 * kUnits<kFinish>;
 }
 
 template <Finish kFinish>
-__device__ void load_before(const LinearParameters& parameters, const PartParameters& part, const Tile& tile,
-                            const Standing& standing, int span, Before& before) {
-  const int column = tile.column + span * kSpan + standing.octet * kOctet;
+__device__ void load_before(const LinearParameters& parameters, const Tile& tile, const Standing& standing, int span,
+                            Before& before) {
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const int row = standing.row + half * 8;
-    if (span * kSpan >= tile.columns || row >= parameters.rows || !is_whole(part, column)) continue;
-    const uint4* const from = units_at<kFinish>(part, row, column);
+    if (span * kSpan >= tile.columns || row >= parameters.rows || !is_whole(standing, span)) continue;
+    const uint4* const from = units_at<kFinish>(standing, span, half);
 #pragma unroll
     for (int unit = 0; unit < kUnits<kFinish>; ++unit) {
       before.units[span % kSpansAhead<kFinish> * kUnits<kFinish> + unit][half] = from[unit];
@@ -316,11 +330,11 @@ __device__ void load_before(const LinearParameters& parameters, const PartParame
 }
 
 template <Finish kFinish>
-__device__ void load_first_spans(const LinearParameters& parameters, const PartParameters& part, const Tile& tile,
-                                 const Standing& standing, Before& before) {
+__device__ void load_first_spans(const LinearParameters& parameters, const Tile& tile, const Standing& standing,
+                                 Before& before) {
 #pragma unroll
   for (int span = 0; span < kSpansAhead<kFinish>; ++span) {
-    load_before<kFinish>(parameters, part, tile, standing, span, before);
+    load_before<kFinish>(parameters, tile, standing, span, before);
   }
 }
 
@@ -335,8 +349,7 @@ __device__ Octet octet_before(const Before& before, int span, int half) {
 }
 
 template <Finish kFinish>
-__device__ void store_octet(const PartParameters& part, int row, int column, const Octet& octet) {
-  uint4* const to = units_at<kFinish>(part, row, column);
+__device__ void store_octet(uint4* to, const Octet& octet) {
   if constexpr (kUnits<kFinish> == 1) {
     to[0] = make_uint4(bf16_pair(octet.v[0], octet.v[1]), bf16_pair(octet.v[2], octet.v[3]),
                        bf16_pair(octet.v[4], octet.v[5]), bf16_pair(octet.v[6], octet.v[7]));
@@ -410,7 +423,7 @@ __device__ void finish_tile(const LinearParameters& parameters, const PartParame
         octet.v[i] += bias.v[i];
         if constexpr (kFinish == Finish::kGelu) octet.v[i] = gelu_tanh_fast(octet.v[i]);
       }
-      if (!is_whole(part, column)) {
+      if (!is_whole(standing, span)) {
         store_slowly(part, row, column, octet, shared.gate + within, shared.octets[thread]);
         continue;
       }
@@ -420,10 +433,10 @@ __device__ void finish_tile(const LinearParameters& parameters, const PartParame
 #pragma unroll
         for (int i = 0; i < kOctet; ++i) octet.v[i] = there.v[i] + gate.v[i] * octet.v[i];
       }
-      store_octet<kFinish>(part, row, column, octet);
+      store_octet<kFinish>(units_at<kFinish>(standing, span, half), octet);
     }
     if constexpr (kAccumulates) {
-      load_before<kFinish>(parameters, part, tile, standing, span + kSpansAhead<kFinish>, before);
+      load_before<kFinish>(parameters, tile, standing, span + kSpansAhead<kFinish>, before);
     }
   }
 }
@@ -443,26 +456,27 @@ __device__ void multiply_tiles(const LinearParameters& parameters, LinearShared&
   if (group == 1 && parameters.steps > kAhead) wait(&shared.full[kAhead], 0);
   for_each_tile<kCluster>(parameters, [&](const Tile& tile) {
     const PartParameters& part = parameters.parts[tile.part];
-    const Standing standing = {tile.row + group * kGroupRows + warp * 16 + lane / 4, lane % 4};
+    const int first_row = tile.row + group * kGroupRows + warp * 16;
     const bool in_f32 = part.accumulate && part.out.dtype == DType::kF32;
-    if (part.accumulate) prefetch_before(parameters, part, tile, standing.row - lane / 4);
+    if (part.accumulate) prefetch_before(parameters, part, tile, first_row);
     const ThreadColumns own_columns = load_columns(part, tile);
     float row_scales[2] = {1, 1};
     if constexpr (std::is_same_v<Sum, std::int32_t>) {
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        const int row = standing.row + half * 8;
+        const int row = first_row + lane / 4 + half * 8;
         if (row < parameters.rows) row_scales[half] = parameters.x_scales[row];
       }
     }
     const int last = tile.columns == kTileColumns
                          ? multiply_tile<kCluster, true>(shared, group, parameters.steps, place, sums)
                          : multiply_tile<kCluster, false>(shared, group, parameters.steps, place, sums);
+    const Standing standing = standing_in(part, tile, first_row + lane / 4);
     Before before;
     if (in_f32) {
-      load_first_spans<Finish::kAccumulateF32>(parameters, part, tile, standing, before);
+      load_first_spans<Finish::kAccumulateF32>(parameters, tile, standing, before);
     } else if (part.accumulate) {
-      load_first_spans<Finish::kAccumulate>(parameters, part, tile, standing, before);
+      load_first_spans<Finish::kAccumulate>(parameters, tile, standing, before);
     }
     wait_products<0>();
     hold(sums);
