@@ -139,10 +139,11 @@ def launch(args, group, watch, environment, output):
         code = process.wait(timeout=args.timeout)
     except subprocess.TimeoutExpired:
         code = 124
-    seconds = time.monotonic() - begin
-    watch.stop()
-    end_session(process)
-    process.wait()
+    finally:
+        seconds = time.monotonic() - begin
+        watch.stop()
+        end_session(process)
+        process.wait()
     return code, seconds
 
 
@@ -265,6 +266,7 @@ def main():
     if args.table:
         print_table([json.loads(pathlib.Path(file).read_text()) for file in args.table])
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing is left behind
     try:
         row, text = run(args)
     except OSError as error:
