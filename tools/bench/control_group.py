@@ -60,8 +60,11 @@ class ControlGroup:
         return self.value("memory.stat", "pgmajfault")
 
     def private_bytes(self):
-        """Memory in it that is no file's."""
-        return self.value("memory.stat", "anon" if self.v2 else "rss")
+        """Memory in it that is no file's on a disk."""
+        return self.value("memory.stat", "anon" if self.v2 else "rss") + (self.value("memory.stat", "shmem") or 0)
+
+    def processes(self):
+        return [int(line) for line in (self.path / "cgroup.procs").read_text().split()]
 
     def peak_bytes(self):
         """With the pages of files that it read first, so at the limit after much reading; None where the kernel keeps none."""

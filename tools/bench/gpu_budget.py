@@ -8,14 +8,16 @@ Another process takes the card's memory until exactly --vram is free, the comman
 of that size (--context leaves what a context takes in addition). The command runs in a memory control group of --ram
 without swap, which pages of files and whatever the process itself locked count in. Memory that the driver takes from
 the system on a program's behalf (pinned allocations) may not be charged to the group: the column "host" therefore is
-what the whole machine had in use beyond the start, pages of files left out, so nothing else should run meanwhile. Either
-limit may be left out. Where control groups cannot be made it says so and only measures.
+what the whole machine had in use beyond the start, pages of files left out, so nothing else should run meanwhile; with
+--shared it is the group's memory and what its processes have mapped of the driver's. Either limit may be left out.
+Where control groups cannot be made it says so and only measures.
 
 --steps-in FILE names where the command writes the seconds of its steps: a report of `generate`, JSON with "steps", or
 stable-diffusion.cpp's output; without it the command's own output is searched. Exit code: the command's.
 """
 
 import argparse
+import collections
 import json
 import os
 import pathlib
@@ -34,6 +36,8 @@ from control_group import ControlGroup
 
 MIB = 1 << 20
 PERIOD = 0.02  # seconds between two readings
+MAPS_EVERY = 25  # readings between two looks at what is mapped, which takes longer
+PINNED = "/dev/nvidiactl"  # the file that pinned memory is mapped from
 OUTPUT_SHOWN = 3000  # characters, of a command that failed
 
 
@@ -46,25 +50,56 @@ def machine_bytes():
     return found["MemTotal"] - found["MemFree"] - found["Buffers"] - found["Cached"] - found["SReclaimable"]
 
 
+def driver_bytes(processes):
+    """What they have mapped of the driver's files, by file; pinned memory is there, and a few registers of the card."""
+    found = collections.Counter()
+    for process in processes:
+        try:
+            maps = pathlib.Path(f"/proc/{process}/maps").read_text()
+        except OSError:
+            continue  # it has ended
+        for line in maps.splitlines():
+            fields = line.split(maxsplit=5)
+            if fields[-1].startswith("/dev/nvidia"):
+                begin, end = (int(edge, 16) for edge in fields[0].split("-"))
+                found[fields[-1]] += end - begin
+    return found
+
+
 class Watch(threading.Thread):
     """Reads what is in use from its start to stop(), and keeps the most."""
 
-    def __init__(self, card, group):
+    def __init__(self, card, group, shared):
         super().__init__(daemon=True)
-        self.card, self.group = card, group
+        self.card, self.group, self.shared = card, group, shared
+        self.process, self.driver = None, collections.Counter()
         self.device_before = card.memory().used
         self.host_before = machine_bytes()
-        self.device = self.host = self.private = 0
+        self.device = self.host = self.machine = self.private = 0
         self.ended = threading.Event()
 
+    def watch(self, process):
+        self.process = process
+        self.start()
+
     def run(self):
+        readings = 0
         while not self.ended.wait(PERIOD):
+            if readings % MAPS_EVERY == 0:
+                self.read_maps()
             self.read()
+            readings += 1
+
+    def read_maps(self):
+        driver = driver_bytes(self.group.processes() if self.group else [self.process.pid])
+        self.driver = max(self.driver, driver, key=lambda found: found[PINNED])
 
     def read(self):
+        private = self.group.private_bytes() if self.group else 0
+        machine = machine_bytes() - self.host_before
         self.device = max(self.device, self.card.memory().used - self.device_before)
-        self.private = max(self.private, self.group.private_bytes() if self.group else 0)
-        self.host = max(self.host, machine_bytes() - self.host_before, self.private)
+        self.private, self.machine = max(self.private, private), max(self.machine, machine)
+        self.host = max(self.host, private + self.driver[PINNED] if self.shared else max(machine, private))
 
     def stop(self):
         self.ended.set()
@@ -99,15 +134,16 @@ def launch(args, group, watch, environment, output):
     begin = time.monotonic()
     process = subprocess.Popen(args.command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                                env=environment, preexec_fn=lambda: enter(group))
-    watch.start()
+    watch.watch(process)
     try:
         code = process.wait(timeout=args.timeout)
     except subprocess.TimeoutExpired:
         code = 124
-    seconds = time.monotonic() - begin
-    watch.stop()
-    end_session(process)
-    process.wait()
+    finally:
+        seconds = time.monotonic() - begin
+        watch.stop()
+        end_session(process)
+        process.wait()
     return code, seconds
 
 
@@ -146,7 +182,7 @@ def run(args):
         if args.vram is not None:
             ballast = Ballast(args.vram + context_bytes(args, environment), environment)
         group = make_group(args.ram)
-        watch = Watch(card, group)
+        watch = Watch(card, group, args.shared)
         free = card.memory().free
         with tempfile.TemporaryFile() as output:
             code, seconds = launch(args, group, watch, environment, output)
@@ -154,7 +190,8 @@ def run(args):
             text = output.read().decode(errors="replace")
         row = {"name": args.name, "exit_code": code, "seconds": seconds, "vram": args.vram, "ram": args.ram,
                "ballast_bytes": ballast.bytes if ballast else 0, "free_bytes": free, "device_bytes": watch.device,
-               "host_bytes": watch.host, "limited": group is not None}
+               "host_bytes": watch.host, "machine_bytes": watch.machine, "driver_bytes": watch.driver,
+               "limited": group is not None}
         if group:
             row |= {"group_bytes": group.peak_bytes(), "private_bytes": watch.private,
                     "major_faults": group.major_faults(), "oom_kills": group.oom_kills()}
@@ -209,6 +246,7 @@ def parse_arguments():
     parser.add_argument("--ram", type=size_or_none, help="the control group's limit: 8G")
     parser.add_argument("--device", type=int, default=0, help="as nvidia-smi counts them")
     parser.add_argument("--context", default="0", metavar="SIZE", help="left in addition: a size, or 'measured'")
+    parser.add_argument("--shared", action="store_true", help="other work runs on the machine")
     parser.add_argument("--name", default="", help="of the row")
     parser.add_argument("--json", metavar="FILE", help="write the row")
     parser.add_argument("--log", metavar="FILE", help="write the command's output")
@@ -228,6 +266,7 @@ def main():
     if args.table:
         print_table([json.loads(pathlib.Path(file).read_text()) for file in args.table])
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing is left behind
     try:
         row, text = run(args)
     except OSError as error:
