@@ -30,7 +30,7 @@ struct Product {
   DType out = DType::kF32;  // f32; or bf16 with operands of bf16; i32 with those of i8, and only with those
   bool has_bias = false;    // of out's type
   bool gelu = false;        // the tanh form, after the bias; only without `accumulate`, operands and out of bf16
-  bool accumulate = false;
+  bool accumulate = false;  // only to f32: the library may round a sum to bf16 before it adds it to bf16
   // Whether a sum may be cut into parts that are added at the end. Without, an element of `out` has the same bits
   // wherever its row stands.
   bool may_split_depth = true;
