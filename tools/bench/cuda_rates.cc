@@ -1,8 +1,8 @@
 // How fast the operations of FLUX run on the first CUDA device: cuda_rates
 //
 // Prints a line for each: milliseconds, and TFLOP/s or GB/s by ops::cost. "product alone" is the same product storing
-// bf16 with no epilogue. A table of products follows: Hopper's kernel beside cuBLASLt alone. Operands are random; every
-// figure is the median of several rounds of back-to-back runs.
+// bf16 with no epilogue. A table of products of integers follows: Hopper's kernel beside cuBLASLt alone. Operands are
+// random; every figure is the median of several rounds of back-to-back runs.
 #include <cuda_runtime_api.h>
 
 #include <algorithm>

@@ -73,13 +73,12 @@ class Timer {
 };
 
 struct Operands {
-  DType type = DType::kBF16;
   Tensor x, weight;
 };
 
-Operands operands_of(Bench& bench, const Size& size, DType type) {
-  return {type, bench.random(type, {size.rows, size.depth}),
-          bench.random(type, {size.features * size.parts, size.depth})};
+Operands operands_of(Bench& bench, const Size& size) {
+  return {bench.random(DType::kI8, {size.rows, size.depth}),
+          bench.random(DType::kI8, {size.features * size.parts, size.depth})};
 }
 
 double time_library(Bench& bench, Timer& timer, Products& products, const Size& size, const Operands& operands) {
@@ -91,8 +90,8 @@ double time_library(Bench& bench, Timer& timer, Products& products, const Size& 
                            .x_stride = size.depth,
                            .weight_stride = size.depth,
                            .out_stride = features,
-                           .operand = operands.type,
-                           .out = operands.type == DType::kI8 ? DType::kI32 : DType::kBF16};
+                           .operand = DType::kI8,
+                           .out = DType::kI32};
   const Tensor out = bench.arena().allocate(product.out, {size.rows, features});
   std::byte* const workspace = Products::allocate_workspace(bench.arena());
   const ProductMemory memory = {.x = operands.x.data, .weight = operands.weight.data, .bias = nullptr, .out = out.data};
@@ -109,14 +108,12 @@ double time_kernel(Bench& bench, Timer& timer, const Size& size, const Operands&
   const Tensor gate = bench.random(DType::kF32, {features});
   const Tensor x_scales = bench.random(DType::kF32, {size.rows});
   const Tensor scales = bench.random(DType::kF32, {features});
-  const bool integers = operands.type == DType::kI8;
   std::vector<HopperPart> parts;
   for (int i = 0; i < size.parts; ++i) {
     const std::int64_t first = i * size.features;
     HopperPart part = {.weight = operands.weight.rows(first, size.features).data,
-                       .weight_stride = size.depth,
+                       .scales = scales.as<float>() + first,
                        .features = size.features,
-                       .scales = integers ? scales.as<float>() + first : nullptr,
                        .out = view_of(out.cols(first, size.features)),
                        .bias = view_of(bias.rows(first, size.features)),
                        .gelu = size.gelu,
@@ -124,21 +121,15 @@ double time_kernel(Bench& bench, Timer& timer, const Size& size, const Operands&
     if (size.gated) part.gate = view_of(gate.rows(first, size.features));
     parts.push_back(part);
   }
-  const HopperLinear product = {.x = operands.x.data,
-                                .x_stride = size.depth,
-                                .rows = size.rows,
-                                .depth = size.depth,
-                                .operand = operands.type,
-                                .x_scales = integers ? x_scales.as<float>() : nullptr,
-                                .parts = parts};
+  const HopperLinear product = {
+      .x = operands.x.data, .x_scales = x_scales.as<float>(), .rows = size.rows, .depth = size.depth, .parts = parts};
   return timer.time([&] { launch_hopper_linear(product, cluster, num_multiprocessors, timer.stream()); });
 }
 
-std::string name_of(const Size& size, DType type) {
+std::string name_of(const Size& size) {
   std::string name = std::to_string(size.rows) + " x " + std::to_string(size.depth) + " to ";
   if (size.parts > 1) name += std::to_string(size.parts) + " x ";
-  name += std::to_string(size.features) + (type == DType::kI8 ? ", int8" : ", bf16");
-  return name + (size.gelu ? ", gelu" : size.gated ? ", gated" : "");
+  return name + std::to_string(size.features) + (size.gelu ? ", gelu" : size.gated ? ", gated" : "");
 }
 
 void print_rate(double seconds, const Size& size) {
@@ -156,20 +147,18 @@ void print_product_rates(Bench& bench) {
   const bool hopper = properties.major == 9 && properties.minor == 0 && has_hopper_linear();
   Timer timer;
   Products products;
-  std::printf("%-40s %20s %20s %20s  (TFLOP/s)\n", "products", "cuBLASLt alone", hopper ? "kernel, pairs" : "",
+  std::printf("%-40s %20s %20s %20s  (TFLOP/s)\n", "products in int8", "cuBLASLt alone", hopper ? "kernel, pairs" : "",
               hopper ? "kernel, single" : "");
   for (const Size& size : kSizes) {
-    for (const DType type : {DType::kBF16, DType::kI8}) {
-      const ArenaScope scope(bench.arena());
-      const Operands operands = operands_of(bench, size, type);
-      std::printf("%-40s", name_of(size, type).c_str());
-      print_rate(time_library(bench, timer, products, size, operands), size);
-      for (const int cluster : {2, 1}) {
-        if (!hopper) continue;
-        print_rate(time_kernel(bench, timer, size, operands, cluster, properties.multiProcessorCount), size);
-      }
-      std::printf("\n");
+    const ArenaScope scope(bench.arena());
+    const Operands operands = operands_of(bench, size);
+    std::printf("%-40s", name_of(size).c_str());
+    print_rate(time_library(bench, timer, products, size, operands), size);
+    for (const int cluster : {2, 1}) {
+      if (!hopper) continue;
+      print_rate(time_kernel(bench, timer, size, operands, cluster, properties.multiProcessorCount), size);
     }
+    std::printf("\n");
   }
 }
 

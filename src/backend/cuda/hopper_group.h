@@ -1,4 +1,4 @@
-// Parts of a linear operation on their way to Hopper's kernel (hopper_linear.h).
+// Parts in integers of a linear operation on their way to Hopper's kernel (hopper_linear.h).
 #pragma once
 
 #include <array>
@@ -19,13 +19,9 @@ inline bool hopper_finishes(const Context& context, const ops::LinearPart& part)
   return context.is_hopper && has_hopper_linear() && activates;
 }
 
-// Whether a matrix begins where the kernel can read it.
-inline bool begins_unit(const std::byte* data) { return reinterpret_cast<std::uintptr_t>(data) % 16 == 0; }
-
-// Rows of a weight as operands: where they are, how far apart, and their scales, with integers.
-struct WeightRows {
+// Rows of integers, one after another, and what they stand for.
+struct Int8Rows {
   const std::byte* data = nullptr;
-  std::int64_t stride = 0;
   const float* scales = nullptr;
 };
 
@@ -63,13 +59,12 @@ class HopperGroup {
   }
 
   // A part's block of features.
-  void add(const ops::LinearPart& part, Block features, const WeightRows& weight) {
+  void add(const ops::LinearPart& part, Block features, const Int8Rows& weight) {
     // What is added to an output may come after what another part leaves there.
     if (part.accumulate) run_parts();
     parts_[num_parts_++] = {.weight = weight.data,
-                            .weight_stride = weight.stride,
-                            .features = features.count,
                             .scales = weight.scales,
+                            .features = features.count,
                             .out = view_of(part.out.cols(features.begin, features.count)),
                             .bias = view_of(slice(part.linear.bias, features)),
                             .gate = view_of(slice(part.gate, features)),

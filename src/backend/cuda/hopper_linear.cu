@@ -1,4 +1,4 @@
-// Linear layers on Hopper's tensor cores (sm_90a alone).
+// Linear layers of integers on Hopper's tensor cores (sm_90a alone).
 #include "backend/cuda/hopper_linear.h"
 
 #include <algorithm>
@@ -21,10 +21,13 @@ bool has_whole_octets(const HopperPart& part) {
          reinterpret_cast<std::uintptr_t>(out.data) % 16 == 0;
 }
 
+CUtensorMap map_of(const std::byte* integers, std::int64_t rows, std::int64_t depth, int box_rows) {
+  return make_tensor_map({integers, DType::kI8, rows, depth, depth}, box_rows);
+}
+
 hopper::PartParameters parameters_of(const HopperLinear& product, const HopperPart& part, int first_tile) {
   return {
-      .weight = make_tensor_map({part.weight, product.operand, part.features, product.depth, part.weight_stride},
-                                hopper::kWeightBoxRows),
+      .weight = map_of(part.weight, part.features, product.depth, hopper::kWeightBoxRows),
       .out = part.out,
       .bias = part.bias,
       .gate = part.gate,
@@ -40,13 +43,11 @@ hopper::PartParameters parameters_of(const HopperLinear& product, const HopperPa
 // All but how the tiles go into clusters.
 hopper::LinearParameters parameters_of(const HopperLinear& product) {
   hopper::LinearParameters parameters = {};
-  parameters.x =
-      make_tensor_map({product.x, product.operand, product.rows, product.depth, product.x_stride}, hopper::kTileRows);
+  parameters.x = map_of(product.x, product.rows, product.depth, hopper::kTileRows);
   parameters.x_scales = product.x_scales;
   parameters.num_parts = static_cast<int>(product.parts.size());
   parameters.rows = static_cast<int>(product.rows);
-  const auto row_bytes = product.depth * static_cast<std::int64_t>(dtype_bytes(product.operand));
-  parameters.steps = static_cast<int>(ceil_div(row_bytes, hopper::kBoxRowBytes));
+  parameters.steps = static_cast<int>(ceil_div(product.depth, hopper::kBoxRowBytes));
   for (std::size_t i = 0; i < product.parts.size(); ++i) {
     const HopperPart& part = product.parts[i];
     parameters.parts[i] = parameters_of(product, part, parameters.column_tiles);
@@ -55,7 +56,7 @@ hopper::LinearParameters parameters_of(const HopperLinear& product) {
   return parameters;
 }
 
-template <typename Operands, int kCluster>
+template <int kCluster>
 void launch_with(hopper::LinearParameters parameters, int num_multiprocessors, cudaStream_t stream) {
   constexpr int kClusterRows = kCluster * hopper::kTileRows;
   const int clusters = std::max(num_multiprocessors / kCluster, 1);
@@ -68,19 +69,10 @@ void launch_with(hopper::LinearParameters parameters, int num_multiprocessors, c
   parameters.whole_tiles = 2 * rest <= clusters ? tiles - rest : tiles;
   const int count = parameters.whole_tiles + 2 * (tiles - parameters.whole_tiles);
   const auto blocks = static_cast<unsigned>(std::min(count, clusters) * kCluster);
-  const auto kernel = hopper::linear<Operands, kCluster>;
+  const auto kernel = hopper::linear<kCluster>;
   allow_shared_bytes(kernel, hopper::kLinearSharedBytes);
   launch_clusters(kCluster, kernel, dim3(blocks), dim3(hopper::kBlockThreads), hopper::kLinearSharedBytes, stream,
                   parameters);
-}
-
-template <typename Operands>
-void launch_for(const hopper::LinearParameters& parameters, int cluster, int num_multiprocessors, cudaStream_t stream) {
-  if (cluster == 1) {
-    launch_with<Operands, 1>(parameters, num_multiprocessors, stream);
-  } else {
-    launch_with<Operands, 2>(parameters, num_multiprocessors, stream);
-  }
 }
 
 }  // namespace
@@ -91,10 +83,10 @@ int hopper_cluster(std::int64_t rows) noexcept { return rows <= hopper::kTileRow
 
 void launch_hopper_linear(const HopperLinear& product, int cluster, int num_multiprocessors, cudaStream_t stream) {
   const hopper::LinearParameters parameters = parameters_of(product);
-  if (product.operand == DType::kI8) {
-    launch_for<hopper::Int8Operands>(parameters, cluster, num_multiprocessors, stream);
+  if (cluster == 1) {
+    launch_with<1>(parameters, num_multiprocessors, stream);
   } else {
-    launch_for<hopper::Bf16Operands>(parameters, cluster, num_multiprocessors, stream);
+    launch_with<2>(parameters, num_multiprocessors, stream);
   }
 }
 

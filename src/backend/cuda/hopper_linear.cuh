@@ -1,4 +1,4 @@
-// The matrix product of hopper_linear.cu.
+// The product of hopper_linear.cu, of integers of 8 bits.
 //
 // Blocks stay on their multiprocessors and go from tile to tile. The two of a cluster have tiles one below the other,
 // so that both need the same rows of the weight: each copies half of them into the shared memory of both. A block's
@@ -8,8 +8,6 @@
 // Where the tiles do not go evenly into the clusters, the last ones are cut into halves, if all halves find a place at
 // once.
 #pragma once
-
-#include <type_traits>
 
 #include "backend/cuda/elements.cuh"
 #include "backend/cuda/hopper_products.cuh"
@@ -26,19 +24,10 @@ inline constexpr int kBlockThreads = (1 + kMultiplying) * kWarpgroup;
 inline constexpr int kWeightBoxRows = 64;  // the smallest share of a block: half of half a tile
 inline constexpr int kProductBytes = 32;   // of a row, that one instruction multiplies
 
-struct Bf16Operands {
-  using Sum = float;
-  static constexpr int kBoxColumns = kBoxRowBytes / 2;
-};
-struct Int8Operands {
-  using Sum = std::int32_t;
-  static constexpr int kBoxColumns = kBoxRowBytes;
-};
-
 struct PartParameters {
   CUtensorMap weight;  // boxes of kWeightBoxRows
   View out, bias, gate;
-  const float* scales = nullptr;  // of the weight's rows, with integers
+  const float* scales = nullptr;  // of the weight's rows
   int features = 0;
   int first_tile = 0;       // of its columns, counted over all parts
   bool gelu = false;        // not with `accumulate`
@@ -50,7 +39,7 @@ struct PartParameters {
 struct LinearParameters {
   CUtensorMap x;  // boxes of kTileRows
   PartParameters parts[kMostParts];
-  const float* x_scales = nullptr;  // of rows, with integers
+  const float* x_scales = nullptr;  // of rows
   int num_parts = 0;
   int rows = 0;
   int steps = 0;         // along the depth, of 128 bytes each
@@ -131,7 +120,7 @@ __device__ void for_each_tile(const LinearParameters& parameters, const F& f) {
 
 // The copying thread: stages in the order in which they are waited for. A stage is free when the warpgroups of all
 // blocks that this one copies for are done with it.
-template <typename Operands, int kCluster>
+template <int kCluster>
 __device__ void copy_stages(const LinearParameters& parameters, LinearShared& shared) {
   constexpr std::uint16_t kAll = (1 << kCluster) - 1;
   const int rank = kCluster == 1 ? 0 : cluster_rank();
@@ -141,7 +130,7 @@ __device__ void copy_stages(const LinearParameters& parameters, LinearShared& sh
     const int share = tile.columns / kCluster;
     for (int step = 0; step < parameters.steps; ++step) {
       std::uint64_t* const full = &shared.full[place.stage];
-      const int column = step * Operands::kBoxColumns;
+      const int column = step * kBoxRowBytes;
       wait(&shared.free[place.stage], place.parity ^ 1);
       arrive_and_expect(full, (kTileRows + tile.columns) * kBoxRowBytes);
       begin_box(shared.x[place.stage], parameters.x, column, tile.row, full);
@@ -170,8 +159,8 @@ __device__ void free_stage(LinearShared& shared, int stage) {
 }
 
 // Begins all products of a tile and waits for all but the last step's, whose stage it returns.
-template <int kCluster, bool kWhole, typename Sum>
-__device__ int multiply_tile(LinearShared& shared, int group, int steps, RingPlace& place, Sum (&sums)[128]) {
+template <int kCluster, bool kWhole>
+__device__ int multiply_tile(LinearShared& shared, int group, int steps, RingPlace& place, std::int32_t (&sums)[128]) {
   int last = 0;
   for (int step = 0; step < steps; ++step) {
     wait(&shared.full[place.stage], place.parity);
@@ -389,10 +378,10 @@ __device__ inline void store_slowly(const PartParameters& part, int row, int col
 }
 
 // Bias, activation, gate and what was there, as finish() has them, and the one rounding.
-template <Finish kFinish, typename Sum>
+template <Finish kFinish>
 __device__ void finish_tile(const LinearParameters& parameters, const PartParameters& part, const Tile& tile,
                             const Standing& standing, Columns& shared, const float (&row_scales)[2], Before& before,
-                            const Sum (&sums)[128]) {
+                            const std::int32_t (&sums)[128]) {
   constexpr bool kAccumulates = kFinish == Finish::kAccumulate || kFinish == Finish::kAccumulateF32;
   const int thread = static_cast<int>(threadIdx.x) % kWarpgroup;
 #pragma unroll
@@ -411,12 +400,10 @@ __device__ void finish_tile(const LinearParameters& parameters, const PartParame
       octet = exchange(octet);
       const int row = standing.row + half * 8;
       if (row >= parameters.rows || column >= part.features) continue;
-      if constexpr (std::is_same_v<Sum, std::int32_t>) {
-        const Octet scales = octet_at(shared.scales + within);
+      const Octet scales = octet_at(shared.scales + within);
 #pragma unroll
-        for (int i = 0; i < kOctet; ++i) {
-          octet.v[i] = rounded_product(octet.v[i], rounded_product(row_scales[half], scales.v[i]));
-        }
+      for (int i = 0; i < kOctet; ++i) {
+        octet.v[i] = rounded_product(octet.v[i], rounded_product(row_scales[half], scales.v[i]));
       }
 #pragma unroll
       for (int i = 0; i < kOctet; ++i) {
@@ -442,15 +429,14 @@ __device__ void finish_tile(const LinearParameters& parameters, const PartParame
 }
 
 // A multiplying warpgroup.
-template <typename Operands, int kCluster>
+template <int kCluster>
 __device__ void multiply_tiles(const LinearParameters& parameters, LinearShared& shared) {
-  using Sum = typename Operands::Sum;
   const int group = static_cast<int>(threadIdx.x) / kWarpgroup - 1;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const int warp = static_cast<int>(threadIdx.x) % kWarpgroup / kWarp;
   Columns& columns = shared.columns[group];
   RingPlace place;
-  Sum sums[128] = {};
+  std::int32_t sums[128] = {};
   // One warpgroup gets a head start, so that their epilogues fall into each other's products and not into one time.
   constexpr int kAhead = 2;
   if (group == 1 && parameters.steps > kAhead) wait(&shared.full[kAhead], 0);
@@ -461,12 +447,10 @@ __device__ void multiply_tiles(const LinearParameters& parameters, LinearShared&
     if (part.accumulate) prefetch_before(parameters, part, tile, first_row);
     const ThreadColumns own_columns = load_columns(part, tile);
     float row_scales[2] = {1, 1};
-    if constexpr (std::is_same_v<Sum, std::int32_t>) {
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const int row = first_row + lane / 4 + half * 8;
-        if (row < parameters.rows) row_scales[half] = parameters.x_scales[row];
-      }
+    for (int half = 0; half < 2; ++half) {
+      const int row = first_row + lane / 4 + half * 8;
+      if (row < parameters.rows) row_scales[half] = parameters.x_scales[row];
     }
     const int last = tile.columns == kTileColumns
                          ? multiply_tile<kCluster, true>(shared, group, parameters.steps, place, sums)
@@ -497,7 +481,7 @@ __device__ void multiply_tiles(const LinearParameters& parameters, LinearShared&
   });
 }
 
-template <typename Operands, int kCluster>
+template <int kCluster>
 __global__ void __launch_bounds__(kBlockThreads, 1) linear(const __grid_constant__ LinearParameters parameters) {
   constexpr int kTellers = kCluster * kMultiplying * kWarpgroup / kWarp;
   auto* const memory = shared_memory<unsigned char>();
@@ -518,10 +502,10 @@ __global__ void __launch_bounds__(kBlockThreads, 1) linear(const __grid_constant
   }
   if (threadIdx.x < kWarpgroup) {
     shrink_registers<40>();
-    if (threadIdx.x == 0) copy_stages<Operands, kCluster>(parameters, shared);
+    if (threadIdx.x == 0) copy_stages<kCluster>(parameters, shared);
   } else {
     grow_registers<232>();
-    multiply_tiles<Operands, kCluster>(parameters, shared);
+    multiply_tiles<kCluster>(parameters, shared);
   }
   if constexpr (kCluster > 1) sync_cluster();
 }

@@ -1,4 +1,4 @@
-// Matrix products on Hopper with everything that follows them, so that no sums go through memory.
+// Products of integers of 8 bits on Hopper with everything that follows them, so that no sums go through memory.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -14,13 +14,12 @@ namespace steadyflux::cuda {
 // How many parts one product can have.
 inline constexpr int kMostHopperParts = 4;
 
-// out = result, gelu_tanh(result) or out + gate * result, rounded once, where result = x weight^T + bias. With
-// integers, result = sum * (x_scales[row] * scales[feature]) + bias.
+// out = result, gelu_tanh(result) or out + gate * result, rounded once, where
+// result = (x weight^T) * (x_scales[row] * scales[feature]) + bias.
 struct HopperPart {
-  const std::byte* weight = nullptr;  // rows of x's depth; aligned to 16 bytes
-  std::int64_t weight_stride = 0;     // elements, a multiple of 16 bytes
+  const std::byte* weight = nullptr;  // rows of x's depth, one after another; aligned to 16 bytes
+  const float* scales = nullptr;      // of its rows
   std::int64_t features = 0;
-  const float* scales = nullptr;
   View out = {};   // f32 or bf16, aligned to an element
   View bias = {};  // one row, optional
   View gate = {};  // one row, optional; only with `accumulate`
@@ -31,12 +30,10 @@ struct HopperPart {
 // Parts that share an input and together fill the multiprocessors. An element's bits do not depend on the other rows
 // and parts.
 struct HopperLinear {
-  const std::byte* x = nullptr;  // aligned to 16 bytes
-  std::int64_t x_stride = 0;     // elements, a multiple of 16 bytes
+  const std::byte* x = nullptr;     // rows, one after another; aligned to 16 bytes
+  const float* x_scales = nullptr;  // of rows
   std::int64_t rows = 0;
-  std::int64_t depth = 0;
-  DType operand = DType::kBF16;  // of x and of the weights; or i8
-  const float* x_scales = nullptr;
+  std::int64_t depth = 0;                  // a multiple of 16
   std::span<const HopperPart> parts = {};  // 1 to kMostHopperParts
 };
 

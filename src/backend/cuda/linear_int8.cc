@@ -93,12 +93,6 @@ Scratch allocate(const Context& context, const ops::LinearMany& op, Arena& arena
   return scratch;
 }
 
-// Rows of integers as the library multiplies them, and what they stand for.
-struct Weight {
-  const std::byte* data = nullptr;
-  const float* scales = nullptr;
-};
-
 // Whether integers that are stored can be multiplied where they lie.
 bool is_operand(const Tensor& weight, std::int64_t depth) {
   return weight.dtype == DType::kI8 && weight.scales.nested == nullptr && weight.dim(1) == depth &&
@@ -106,7 +100,7 @@ bool is_operand(const Tensor& weight, std::int64_t depth) {
          reinterpret_cast<std::uintptr_t>(weight.data) % kDepthUnit == 0;
 }
 
-Weight make_operand(Context& context, const Tensor& weight, const Int8Operand& scratch) {
+Int8Rows make_operand(Context& context, const Tensor& weight, const Int8Operand& scratch) {
   if (is_operand(weight, scratch.depth)) {
     return {weight.data, reinterpret_cast<const float*>(weight.scales.values) + weight.scales.first};
   }
@@ -117,7 +111,7 @@ Weight make_operand(Context& context, const Tensor& weight, const Int8Operand& s
 }
 
 // One product of a part and what follows it.
-void multiply(Context& context, const Cutting& cutting, const ops::LinearPart& part, const Weight& weight, Block rows,
+void multiply(Context& context, const Cutting& cutting, const ops::LinearPart& part, const Int8Rows& weight, Block rows,
               Block features, const Scratch& scratch) {
   const Product product = product_of(cutting, rows, features);
   const ProductMemory memory = {
@@ -136,7 +130,7 @@ void multiply(Context& context, const Cutting& cutting, const ops::LinearPart& p
 void run_part(Context& context, const Cutting& cutting, const Tensor& x, const ops::LinearPart& part,
               const Scratch& scratch) {
   for_each_block(part.out.dim(1), cutting.features, [&](Block features) {
-    const Weight weight =
+    const Int8Rows weight =
         make_operand(context, part.linear.weight.rows(features.begin, features.count), scratch.weight);
     for_each_block(x.dim(0), cutting.rows,
                    [&](Block rows) { multiply(context, cutting, part, weight, rows, features, scratch); });
@@ -149,8 +143,8 @@ void run_hopper_part(Context& context, const Cutting& cutting, const ops::Linear
     const std::int64_t first = group.take_panel_rows(round_up(features.count, kFeatureUnit));
     const Int8Operand panel = {scratch.weight.data + first * cutting.depth, cutting.depth,
                                scratch.weight.scales + first};
-    const Weight weight = make_operand(context, part.linear.weight.rows(features.begin, features.count), panel);
-    group.add(part, features, {weight.data, cutting.depth, weight.scales});
+    const Int8Rows weight = make_operand(context, part.linear.weight.rows(features.begin, features.count), panel);
+    group.add(part, features, weight);
   });
 }
 
@@ -175,10 +169,8 @@ void run_int8_parts(Context& context, const ops::LinearMany& op, Arena& arena) {
   if (std::ranges::none_of(op.parts, is_int8)) return;
   const ArenaScope scope(arena);
   const Scratch scratch = allocate(context, op, arena);
-  const std::int64_t depth = scratch.x.depth;
   pack_int8(weight_view(op.x), op.x.dim(0), op.x.dim(0), op.x.dim(1), context.tables, scratch.x, context.stream);
-  HopperGroup group(context, {scratch.x.data, depth, op.x.dim(0), depth, DType::kI8, scratch.x.scales},
-                    scratch.weight_rows);
+  HopperGroup group(context, {scratch.x.data, scratch.x.scales, op.x.dim(0), scratch.x.depth}, scratch.weight_rows);
   for (const ops::LinearPart& part : op.parts) {
     if (!is_int8(part)) continue;
     const Cutting cutting = cut(context, op.x, part);
