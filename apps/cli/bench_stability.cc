@@ -26,7 +26,7 @@ using bench::StabilityRun;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kRuns = 20;
-constexpr const char* kPrompt = "a red circle on a blue ground";
+constexpr const char* kPrompt = "a red cube on a blue cylinder";
 
 // Large enough for every thread, and some ten milliseconds on a small machine.
 const bench::GemmShape kProbe = {512, 1024, 1024, 4};

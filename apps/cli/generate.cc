@@ -76,10 +76,14 @@ void write_report(const std::filesystem::path& path, const Result& result, const
 
 // What the model that ships with the source has been taught.
 constexpr const char* kWorldOfSpark =
-    "spark, the default model, draws one flat shape on a ground, in words such as \"a red circle on a blue ground\",\n"
-    "\"orange star, gray background\" or \"pink heart\":\n"
-    "  shapes   circle, square, triangle, star, ring, cross, heart, diamond\n"
-    "  colours  red, orange, yellow, green, blue, purple, pink, white, gray, black\n"
+    "spark, the default model, draws one to three solid objects, in words such as \"a red cube on top of a blue\n"
+    "cylinder, on grass at sunset\", \"two glass spheres\" or \"a small yellow cone to the left of a torus\":\n"
+    "  objects    sphere, cube, cylinder, cone, torus, pyramid; small or large\n"
+    "  colours    red, orange, yellow, green, cyan, blue, purple, pink, white, black\n"
+    "  finishes   matte, shiny, metal, glass\n"
+    "  relations  left of, right of, behind, in front of, on top of\n"
+    "  grounds    wood, checkerboard, grass, sand, water, marble\n"
+    "  light      noon, sunset, night, fog, studio\n"
     "Any other prompt gives a picture too, of something that it does know.";
 
 int generate(const GenerateFlags& flags) {

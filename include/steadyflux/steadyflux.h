@@ -1,7 +1,7 @@
 // Steadyflux: FLUX.1 text-to-image generation inside a known amount of memory.
 //
 //   steadyflux::Engine engine = steadyflux::Engine::open({.model = "spark"});
-//   steadyflux::Result result = engine.generate({.prompts = {"a red circle on a blue ground"}});
+//   steadyflux::Result result = engine.generate({.prompts = {"a red cube on a blue cylinder"}});
 //   // result.images[0].rgb: width * height * 3 bytes
 //
 // Failures are steadyflux::Error (error.h). Expected answers are values: a cancelled run is a Result.

@@ -27,7 +27,7 @@ class MemoryPlanTest : public Workspace {
     std::vector<std::string> flags = {"--model", model_dir.string(), "--size", size,       "--threads",
                                       threads,   "--steps",          "2",      "--report", file.string()};
     flags.insert(flags.end(), more.begin(), more.end());
-    std::vector<std::string> arguments = {"generate", "--prompt", "a red circle on a blue ground", "--seed",
+    std::vector<std::string> arguments = {"generate", "--prompt", "a red cube on a blue cylinder", "--seed",
                                           "1",        "--out",    (out() / "%s.png").string(),     "--quiet"};
     arguments.insert(arguments.end(), flags.begin(), flags.end());
     expect_done(run(arguments));

@@ -61,6 +61,8 @@ class DeviceTest : public ::testing::Test {
   static Request request() {
     Request request;
     request.prompts = {"a red circle"};
+    request.width = 128;
+    request.height = 128;
     request.seed = 3;
     request.steps = 2;
     request.count = 2;

@@ -161,7 +161,7 @@ TEST_F(StreamingTest, PicturesThatAreNotKeptAreShownAndLetGo) {
   const Result result = Engine::open(options(0)).generate(batch, &shown);
   ASSERT_EQ(result.images.size(), 2u);
   EXPECT_TRUE(result.images[0].rgb.empty() && result.images[1].rgb.empty());
-  EXPECT_EQ(shown.sizes, std::vector<std::size_t>(2, 128 * 128 * 3));
+  EXPECT_EQ(shown.sizes, std::vector<std::size_t>(2, 256 * 256 * 3));
 }
 
 TEST_F(StreamingTest, AGenerousBudgetKeepsEverythingResident) {

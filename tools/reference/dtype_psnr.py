@@ -3,12 +3,12 @@
     dtype_psnr.py --steadyflux build/release/apps/cli/steadyflux --model models/spark [--compute bf16 int8]
     dtype_psnr.py --steadyflux … --model models/spark --other-model CONVERTED --compute bf16 bf16
 
-Draws 64 prompts (--prompts FILE: one a line) twice, the second time with the second --compute and --other-model, and
+Draws 64 of spark's prompts (--prompts FILE: one a line) twice, the second time with the second --compute and --other-model, and
 prints the median and lowest PSNR of the 8-bit pictures.
 """
 
 import argparse
-import itertools
+import json
 import statistics
 import subprocess
 import sys
@@ -18,13 +18,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-COLOURS = ["red", "green", "blue", "yellow", "purple", "orange", "white", "black"]
-SHAPES = ["circle", "square", "triangle", "star", "ring", "cross", "diamond", "heart"]
+PROMPTS = Path(__file__).resolve().parents[1] / "spark/prompts.json"
 
 
 def default_prompts():
-    pairs = itertools.product(enumerate(COLOURS), enumerate(SHAPES))
-    return [f"a {colour} {shape} on a {COLOURS[(i + j + 1) % len(COLOURS)]} ground" for (i, colour), (j, shape) in pairs]
+    return [entry["text"] for entry in json.loads(PROMPTS.read_text())[:64]]
 
 
 def draw(args, model, prompt, seed, compute, path):

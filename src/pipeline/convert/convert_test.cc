@@ -72,6 +72,7 @@ class ConvertTest : public testing::Test {
 TEST_F(ConvertTest, EveryTypeGivesAModelThatOpens) {
   // A step of the type's codes is at most so much of a block's largest magnitude; weights are normally distributed, and
   // the largest of 32 to 256 of them is below 4 deviations: error / deviation < 4 * step / sqrt(12).
+  // A row of i8 is longer.
   const std::map<DType, double> bounds = {{DType::kF32, 0},
                                           {DType::kF16, 0.0005},
                                           {DType::kBF16, 0},
@@ -85,7 +86,7 @@ TEST_F(ConvertTest, EveryTypeGivesAModelThatOpens) {
                                           {DType::kQ6K, 4.0 / 32 / 3.4},
                                           {DType::kNf4, 0.14},
                                           {DType::kFp4, 0.2},
-                                          {DType::kI8, 5.0 / 127 / 3.4}};
+                                          {DType::kI8, 6.0 / 127 / 3.4}};
   for (const auto& [dtype, bound] : bounds) {
     SCOPED_TRACE(dtype_name(dtype));
     const ConvertOptions asked = options(dtype, std::string(dtype_name(dtype)));
