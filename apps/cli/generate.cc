@@ -77,7 +77,7 @@ void write_report(const std::filesystem::path& path, const Result& result, const
 // What the model that ships with the source has been taught.
 constexpr const char* kWorldOfSpark =
     "spark, the default model, draws one to three solid objects, in words such as \"a red cube on top of a blue\n"
-    "cylinder, on grass at sunset\", \"two glass spheres\" or \"a small yellow cone to the left of a torus\":\n"
+    "cylinder, on grass at sunset\", \"two red glass spheres\" or \"a yellow cone left of a blue torus\":\n"
     "  objects    sphere, cube, cylinder, cone, torus, pyramid; small or large\n"
     "  colours    red, orange, yellow, green, cyan, blue, purple, pink, white, black\n"
     "  finishes   matte, shiny, metal, glass\n"

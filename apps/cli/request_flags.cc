@@ -166,8 +166,7 @@ void RequestFlags::add_budget_flag(CLI::App& app) {
 void RequestFlags::add_device_flag(CLI::App& app) {
   app.add_option("--device", engine_.device,
                  "What computes: auto, an NVIDIA card where the build and the machine have one, else the processor; "
-                 "cpu; cuda or "
-                 "cuda:N; or simulated: a card of 8 GiB or --vram, played by the processor, for tests")
+                 "cpu; cuda or cuda:N; or simulated: a card of 8 GiB or --vram, played by the processor, for tests")
       ->check(check_device, "")
       ->capture_default_str();
 }

@@ -20,10 +20,10 @@ class Nvml:
     """Reads the memory of one card, numbered as nvidia-smi numbers them."""
 
     def __init__(self, device):
-        self.library = ctypes.CDLL("libnvidia-ml.so.1")
+        self.nvml = ctypes.CDLL("libnvidia-ml.so.1")
         self.handle = ctypes.c_void_p()
-        self.check(self.library.nvmlInit_v2(), "nvmlInit")
-        self.check(self.library.nvmlDeviceGetHandleByIndex_v2(device, ctypes.byref(self.handle)), "card")
+        self.check(self.nvml.nvmlInit_v2(), "nvmlInit")
+        self.check(self.nvml.nvmlDeviceGetHandleByIndex_v2(device, ctypes.byref(self.handle)), "card")
 
     @staticmethod
     def check(status, what):
@@ -32,7 +32,7 @@ class Nvml:
 
     def memory(self):
         memory = Memory()
-        self.check(self.library.nvmlDeviceGetMemoryInfo(self.handle, ctypes.byref(memory)), "memory")
+        self.check(self.nvml.nvmlDeviceGetMemoryInfo(self.handle, ctypes.byref(memory)), "memory")
         return memory
 
 
@@ -45,7 +45,10 @@ class Smi:
         self.memory()
 
     def memory(self):
-        text = subprocess.run(self.command, check=True, capture_output=True, text=True).stdout
+        done = subprocess.run(self.command, check=False, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise OSError(f"nvidia-smi: {(done.stdout + done.stderr).strip()}")
+        text = done.stdout
         return Memory(*(int(part) << 20 for part in text.split(",")))
 
 
@@ -60,7 +63,7 @@ class Driver:
     """A context on the one card that this process sees, and plain allocations in it."""
 
     def __init__(self):
-        self.library = ctypes.CDLL("libcuda.so.1")
+        self.cuda = ctypes.CDLL("libcuda.so.1")
         device, self.context = ctypes.c_int(), ctypes.c_void_p()
         self.call("cuInit", 0)
         self.call("cuDeviceGet", ctypes.byref(device), 0)
@@ -68,7 +71,7 @@ class Driver:
         self.call("cuCtxSetCurrent", self.context)
 
     def call(self, name, *arguments):
-        status = getattr(self.library, name)(*arguments)
+        status = getattr(self.cuda, name)(*arguments)
         if status != 0:
             raise OSError(f"{name}: error {status}")
 

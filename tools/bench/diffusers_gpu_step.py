@@ -125,9 +125,12 @@ class Forms:
 def serve(forms, inputs, args):
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
-        function = forms.call(line.strip())
+        form = line.strip()
+        if form not in FORMS:
+            sys.exit(f"there is no form {form!r}; there are {', '.join(FORMS)}")
+        function = forms.call(form)
         median, least, most = seconds_of(lambda: function(**inputs), args)
-        print(json.dumps({"form": line.strip(), "median": median, "least": least, "most": most}), flush=True)
+        print(json.dumps({"form": form, "median": median, "least": least, "most": most}), flush=True)
 
 
 @torch.no_grad()

@@ -38,6 +38,7 @@ MIB = 1 << 20
 PERIOD = 0.02  # seconds between two readings
 MAPS_EVERY = 25  # readings between two looks at what is mapped, which takes longer
 PINNED = "/dev/nvidiactl"  # the file that pinned memory is mapped from
+MEASURED = "measured"
 OUTPUT_SHOWN = 3000  # characters, of a command that failed
 
 
@@ -164,8 +165,8 @@ def find_steps(text):
 
 def context_bytes(args, environment):
     """What a context takes of the card."""
-    if args.context != "measured":
-        return parse_size(args.context)
+    if args.context is not MEASURED:
+        return args.context
     card = reader(args.device)
     before = card.memory().used
     probe = Ballast(None, environment)
@@ -229,6 +230,15 @@ def cells(row):
             mib(row.get("private_bytes")), mib(row.get("group_bytes")), str(row.get("major_faults", "")), ended(row)]
 
 
+def read_row(file):
+    try:
+        row = json.loads(pathlib.Path(file).read_text())
+        cells(row)
+        return row
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        sys.exit(f"{file}: no row that --json wrote ({error})")
+
+
 def print_table(rows):
     print("| " + " | ".join(HEADS) + " |")
     print("| --- |" + " ---: |" * (len(HEADS) - 2) + " --- |")
@@ -240,12 +250,16 @@ def size_or_none(text):
     return None if text == "none" else parse_size(text)
 
 
+def context_size(text):
+    return MEASURED if text == MEASURED else parse_size(text)
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vram", type=size_or_none, help="what the card has left: 8G")
     parser.add_argument("--ram", type=size_or_none, help="the control group's limit: 8G")
     parser.add_argument("--device", type=int, default=0, help="as nvidia-smi counts them")
-    parser.add_argument("--context", default="0", metavar="SIZE", help="left in addition: a size, or 'measured'")
+    parser.add_argument("--context", type=context_size, default="0", metavar="SIZE", help="left in addition: a size, or 'measured'")
     parser.add_argument("--shared", action="store_true", help="other work runs on the machine")
     parser.add_argument("--name", default="", help="of the row")
     parser.add_argument("--json", metavar="FILE", help="write the row")
@@ -264,7 +278,7 @@ def parse_arguments():
 def main():
     args = parse_arguments()
     if args.table:
-        print_table([json.loads(pathlib.Path(file).read_text()) for file in args.table])
+        print_table([read_row(file) for file in args.table])
         return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing is left behind
     try:

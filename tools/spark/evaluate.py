@@ -5,6 +5,7 @@ Pictures come from the steadyflux command, from diffusers, or from a folder; jud
 
 import argparse
 import json
+import re
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -24,7 +25,7 @@ NUMBERS = ["", "one object", "two objects", "three objects"]
 
 def draw_with_command(entries, folder, args):
     """000.png, 001.png, … as the product makes them, one run of the command each."""
-    extra = [f"--{name}={value}" for name in ("steps", "dtype", "size") if (value := getattr(args, name))]
+    extra = [f"--{name}={value}" for name in ("steps", "dtype", "compute", "size") if (value := getattr(args, name))]
     for index, entry in enumerate(entries):
         out = ["--seed", str(entry["seed"]), "--out", str(folder / f"{index:03}.png")]
         prompt = ["--model", str(args.model), "--prompt", entry["text"]]
@@ -113,6 +114,12 @@ def report(entries, verdicts):
     return table
 
 
+def size(text):
+    if not re.fullmatch(r"[1-9][0-9]*x[1-9][0-9]*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT")
+    return text
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     source = parser.add_mutually_exclusive_group()
@@ -124,7 +131,9 @@ def parse_arguments():
     parser.add_argument("--weights", type=Path, default=judge.WEIGHTS, help="the judge's")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dtype", choices=["f32", "bf16"])
-    parser.add_argument("--size", help="WIDTHxHEIGHT; default: the model's own")
+    parser.add_argument("--compute", help="the command's --compute")
+    parser.add_argument("--prompts", type=Path, default=PROMPTS, help="a file of make_prompts.py")
+    parser.add_argument("--size", type=size, metavar="WIDTHxHEIGHT", help="default: the model's own")
     parser.add_argument("--steps", type=int, help="default: the model's own")
     parser.add_argument("--shift", type=float, help="with diffusers; default: the model's own")
     parser.add_argument("--batch", type=int, default=50, help="with diffusers")
@@ -138,7 +147,7 @@ def parse_arguments():
 
 def main():
     args = parse_arguments()
-    entries = json.loads(PROMPTS.read_text())[: args.limit]
+    entries = json.loads(args.prompts.read_text())[: args.limit]
     args.pictures.mkdir(parents=True, exist_ok=True)
     if not args.judge_only:
         (draw_with_diffusers if args.diffusers else draw_with_command)(entries, args.pictures, args)

@@ -1,5 +1,9 @@
-"""Writes prompts.json: the 200 fixed prompts that evaluate.py draws, and what must be right in each picture."""
+"""Writes prompts.json: the 200 fixed prompts that evaluate.py draws, and what must be right in each picture.
 
+With another --seed and --out it writes 200 others of the same kind.
+"""
+
+import argparse
 import json
 import random
 from pathlib import Path
@@ -219,16 +223,25 @@ def write_all(writer, write, count):
     return made
 
 
-def prompts():
-    """The entries, one, two and three objects evenly mixed."""
-    writer = Writer(seed=2024)
+def prompts(seed, first):
+    """The entries, one, two and three objects evenly mixed; `first`: the seed of the first one's picture."""
+    writer = Writer(seed)
     plan = (one_object, 60), (two_objects, 80), (three_objects, 60)
     groups = [write_all(writer, write, count) for write, count in plan]
     placed = [((i + 0.5) / len(group), g, entry) for g, group in enumerate(groups) for i, entry in enumerate(group)]
     entries = [entry for _, _, entry in sorted(placed, key=lambda p: p[:2])]
-    return [{"seed": seed, **entry} for seed, entry in enumerate(entries)]
+    return [{"seed": seed, **entry} for seed, entry in enumerate(entries, first)]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=2024)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first picture; the others' follow")
+    parser.add_argument("--out", type=Path, default=PROMPTS)
+    args = parser.parse_args()
+    lines = ",\n".join(" " + json.dumps(entry) for entry in prompts(args.seed, args.first))
+    args.out.write_text(f"[\n{lines}\n]\n")
 
 
 if __name__ == "__main__":
-    lines = ",\n".join(" " + json.dumps(entry) for entry in prompts())
-    PROMPTS.write_text(f"[\n{lines}\n]\n")
+    main()

@@ -38,6 +38,11 @@ def follow(tensor):
     return tensor
 
 
+def wait_for_all():
+    if size() > 1:
+        dist.barrier()
+
+
 def say(words):
     """Prints `words` once for the whole team."""
     if rank() == 0:

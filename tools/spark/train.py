@@ -263,10 +263,12 @@ def main():
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     # The backward pass of cuDNN's attention failed or returned NaN for these shapes (torch 2.11).
     torch.backends.cuda.enable_cudnn_sdp(False)
-    if options.resume and options.resume != options.out:
-        shutil.copytree(options.resume, options.out, dirs_exist_ok=True)
-
     device = team.join(torch.device(options.device))
+    if team.size() > 1 and options.stages != ["flow"]:
+        raise SystemExit("several processes can train the flow and nothing else: --stages flow, or --resume")
+    if options.resume and options.resume != options.out and team.rank() == 0:
+        shutil.copytree(options.resume, options.out, dirs_exist_ok=True)
+    team.wait_for_all()
     work = {
         "tokenizers": lambda: make_tokenizers(options),
         "captions": lambda: make_captions(options),
@@ -279,7 +281,7 @@ def main():
     for stage in options.stages:
         started = time.time()
         work[stage]()
-        print(f"{stage}: done in {time.time() - started:.0f} s", flush=True)
+        team.say(f"{stage}: done in {time.time() - started:.0f} s")
     team.leave()
 
 

@@ -30,7 +30,7 @@ using namespace cuda;
 // What the driver and cuBLASLt hold of the device besides regions: context, code of kernels, stacks. 535 MiB were
 // seen on an H200 with CUDA 13.0; the workspaces of products are scratch and not among it.
 constexpr std::uint64_t kOverheadBytes = std::uint64_t{768} << 20;
-// What they hold of the process's own memory, there less than 320 MiB.
+// What they hold of the process's own memory, there at most 322 MiB with the rest of a run.
 constexpr std::uint64_t kHostOverheadBytes = std::uint64_t{512} << 20;
 constexpr int kOldestMajor = 8;  // Ampere: bf16 on tensor cores, asynchronous copies
 

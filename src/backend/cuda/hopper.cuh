@@ -75,6 +75,20 @@ __device__ inline void begin_box(void* to, const CUtensorMap& map, int column, i
       : "memory");
 }
 
+// A place in a ring of kStages, and the parity of the phase in which what is copied there comes; it is free for that
+// when the phase of the other parity is over.
+template <int kStages>
+struct RingPlace {
+  int stage = 0;
+  std::uint32_t parity = 0;
+
+  __device__ void advance() {
+    if (++stage < kStages) return;
+    stage = 0;
+    parity ^= 1;
+  }
+};
+
 // --- registers: setmaxnreg, by all threads of a warpgroup
 
 template <int kRegisters>

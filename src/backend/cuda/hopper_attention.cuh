@@ -55,20 +55,6 @@ struct Shared {
 template <typename T>
 inline constexpr std::size_t kSharedBytes = sizeof(Shared<T>) + kBoxAlignment;
 
-// A place in a ring of kStages, and the parity of the phase in which its tile comes; it is free for that tile when the
-// phase of the other parity is over.
-template <int kStages>
-struct Place {
-  int stage = 0;
-  std::uint32_t parity = 0;
-
-  __device__ void advance() {
-    if (++stage < kStages) return;
-    stage = 0;
-    parity ^= 1;
-  }
-};
-
 // Calls f(head, first query) for each tile of this block.
 template <typename F>
 __device__ void for_each_tile(const AttentionParameters& parameters, const F& f) {
@@ -92,9 +78,9 @@ __device__ void begin_tile(unsigned char* to, const CUtensorMap& map, int head, 
 template <typename T>
 __device__ void copy_tiles(const AttentionParameters& parameters, Shared<T>& shared) {
   const int rounds = (parameters.kv_rows + T::kKeys - 1) / T::kKeys;
-  Place<1> q;
-  Place<T::kStages> k;
-  Place<T::kStages> v;
+  RingPlace<1> q;
+  RingPlace<T::kStages> k;
+  RingPlace<T::kStages> v;
   for_each_tile(parameters, [&](int head, int first_query) {
     const auto begin_keys = [&](int round) {
       wait(&shared.k_free[k.stage], k.parity ^ 1);
@@ -233,9 +219,9 @@ __device__ void compute_tiles(const AttentionParameters& parameters, Shared<T>& 
   const bool tells = threadIdx.x % kWarp == 0;
   const unsigned char* const q_tile = shared.q + group * kGroupQueries * kBoxRowBytes;
   const int rounds = (parameters.kv_rows + T::kKeys - 1) / T::kKeys;
-  Place<1> q;
-  Place<T::kStages> k;
-  Place<T::kStages> v;
+  RingPlace<1> q;
+  RingPlace<T::kStages> k;
+  RingPlace<T::kStages> v;
   GroupRows<T> rows;
   const auto free_keys = [&] {
     if (tells) arrive(&shared.k_free[k.stage]);

@@ -66,19 +66,6 @@ struct LinearShared {
 
 inline constexpr std::size_t kLinearSharedBytes = sizeof(LinearShared) + kBoxAlignment;
 
-// A place in the ring, and the parity of the phase in which its operands come; it is free for them when the phase of
-// the other parity is over.
-struct RingPlace {
-  int stage = 0;
-  std::uint32_t parity = 0;
-
-  __device__ void advance() {
-    if (++stage < kStages) return;
-    stage = 0;
-    parity ^= 1;
-  }
-};
-
 // Of a block.
 struct Tile {
   int part = 0;
@@ -124,7 +111,7 @@ template <int kCluster>
 __device__ void copy_stages(const LinearParameters& parameters, LinearShared& shared) {
   constexpr std::uint16_t kAll = (1 << kCluster) - 1;
   const int rank = kCluster == 1 ? 0 : cluster_rank();
-  RingPlace place;
+  RingPlace<kStages> place;
   for_each_tile<kCluster>(parameters, [&](const Tile& tile) {
     const CUtensorMap& weight = parameters.parts[tile.part].weight;
     const int share = tile.columns / kCluster;
@@ -160,7 +147,8 @@ __device__ void free_stage(LinearShared& shared, int stage) {
 
 // Begins all products of a tile and waits for all but the last step's, whose stage it returns.
 template <int kCluster, bool kWhole>
-__device__ int multiply_tile(LinearShared& shared, int group, int steps, RingPlace& place, std::int32_t (&sums)[128]) {
+__device__ int multiply_tile(LinearShared& shared, int group, int steps, RingPlace<kStages>& place,
+                             std::int32_t (&sums)[128]) {
   int last = 0;
   for (int step = 0; step < steps; ++step) {
     wait(&shared.full[place.stage], place.parity);
@@ -435,7 +423,7 @@ __device__ void multiply_tiles(const LinearParameters& parameters, LinearShared&
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const int warp = static_cast<int>(threadIdx.x) % kWarpgroup / kWarp;
   Columns& columns = shared.columns[group];
-  RingPlace place;
+  RingPlace<kStages> place;
   std::int32_t sums[128] = {};
   // One warpgroup gets a head start, so that their epilogues fall into each other's products and not into one time.
   constexpr int kAhead = 2;
